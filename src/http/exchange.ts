@@ -1,0 +1,69 @@
+/**
+ * One request and its answer, whichever protocol carried it. The road behind sees only this: uWebSockets.js
+ * (HTTP/1.1) and node:http2 stand behind it.
+ */
+
+/** Request headers: lower-case names; repeated headers joined with `, `. HTTP/2's `:authority` stands under its own name. */
+export type RequestHeaders = ReadonlyMap<string, string>;
+
+/** Answer headers in writing order. Never `content-length`, `connection`, `transfer-encoding` or `date`: the adapter owns them. */
+export type ReplyHeaders = readonly (readonly [name: string, value: string])[];
+
+export interface Exchange {
+  /** Upper case. */
+  readonly method: string;
+  /** The path exactly as it came, undecoded, without the query. */
+  readonly path: string;
+  /** What stood behind `?`, undecoded; empty when there was none. */
+  readonly query: string;
+  readonly headers: RequestHeaders;
+  readonly protocol: "http/1.1" | "h2";
+  /** True once the client is gone or the answer was cut: nothing that is written arrives any more. */
+  readonly aborted: boolean;
+
+  /** Calls back once if the client leaves before the answer is complete. At most one listener; a later one replaces it. */
+  onAbort(listener: (() => void) | undefined): void;
+
+  /**
+   * The whole request body. Call it at most once.
+   *
+   * @throws BodyError when the body is larger than the limit, too slow, or its client left
+   */
+  body(): Promise<Buffer>;
+
+  /** Answers completely. Does nothing when the client is gone. */
+  reply(status: number, headers: ReplyHeaders, body: Uint8Array | string): void;
+
+  /** Commits status and headers and opens a stream. Nothing is sent before the first write. */
+  open(status: number, headers: ReplyHeaders): ReplyStream;
+}
+
+/** A streamed answer under the reader's own speed. */
+export interface ReplyStream {
+  /**
+   * Sends bytes now.
+   *
+   * @param next the first byte of what is certain to be written after this (an event-stream frame always starts with
+   *   0x00). uWebSockets.js sends the line that closes a chunk only together with the following chunk, so a reader that
+   *   waits for that line, as urllib3 does, would see every event one event late; lending the next byte sends the line.
+   *   Leave it out before `end()`.
+   * @returns false when the reader is behind: wait for `onDrain`, but everything given was taken
+   */
+  write(bytes: Uint8Array, next?: number): boolean;
+  /** Calls back whenever the reader has caught up after a write that returned false. At most one listener. */
+  onDrain(listener: () => void): void;
+  /** Ends the answer well. */
+  end(): void;
+  /** Breaks the connection: the reader must not take what it has for the whole. */
+  destroy(): void;
+}
+
+/** Why a request body could not be read. */
+export class BodyError extends Error {
+  override readonly name = "BodyError";
+  readonly reason: "too_large" | "aborted";
+  constructor(reason: "too_large" | "aborted", message: string) {
+    super(message);
+    this.reason = reason;
+  }
+}

@@ -57,14 +57,15 @@ export function encodeEvent(type: string, payload: string): Buffer {
 /**
  * Encodes an exception frame. The SDKs know an exception in a stream by its lowerCamelCase member name only.
  *
- * @param error `ModelTimeoutException` is modelled for the Invoke stream alone, so a Converse stream says
+ * @param name the frame's `:exception-type`; by default the member that this stream models for the error's type.
+ *   `ModelTimeoutException` is modelled for the Invoke stream alone, so a Converse stream says
  *   `modelStreamErrorException` instead; so do all types that no stream models.
  */
 export function encodeException(
   error: BedrockError,
-  stream: "ConverseStream" | "InvokeModelWithResponseStream",
+  stream: string,
+  name = streamExceptionName(error.type, stream),
 ): Buffer {
-  const name = streamExceptionName(error.type, stream);
   const headers = encodeHeaders([
     [":exception-type", name],
     [":content-type", "application/json"],

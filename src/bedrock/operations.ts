@@ -85,13 +85,20 @@ export function matchOperation(method: string, path: string): Route | undefined 
     if (row.method !== method) continue;
     const match = row.pattern.exec(collapsed);
     if (match === null) continue;
-    try {
-      return { operation: row, labels: match.slice(1).map(decodeURIComponent) };
-    } catch {
-      return undefined;
-    }
+    const labels = decodeLabels(match.slice(1));
+    return labels === undefined ? undefined : { operation: row, labels };
   }
   return undefined;
+}
+
+/** Undefined when a label is no percent-encoding, or a dot segment, which would climb out of its place in the path. */
+function decodeLabels(raw: readonly string[]): string[] | undefined {
+  try {
+    const labels = raw.map(decodeURIComponent);
+    return labels.some((label) => label === "." || label === "..") ? undefined : labels;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The path of a route at the AWS service: labels percent-encoded once, as the AWS SDKs do. */

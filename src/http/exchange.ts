@@ -18,6 +18,8 @@ export interface Exchange {
   readonly query: string;
   readonly headers: RequestHeaders;
   readonly protocol: "http/1.1" | "h2";
+  /** Why the request must be refused with a 400 whatever it asks for, e.g. two `content-length` headers. */
+  readonly malformed: string | undefined;
   /** True once the client is gone or the answer was cut: nothing that is written arrives any more. */
   readonly aborted: boolean;
 

@@ -1,0 +1,228 @@
+/** HTTP/2 in clear text (prior knowledge), which the AWS SDK for JavaScript speaks by default, behind one {@link Exchange}. */
+import {
+  constants,
+  createServer,
+  type Http2Session,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from "node:http2";
+import type { AddressInfo } from "node:net";
+import { BodyError, type Exchange, type ReplyHeaders, type ReplyStream, type RequestHeaders } from "./exchange.ts";
+import type { HttpServer, ServeOptions } from "./server.ts";
+
+/** The same limits as on the HTTP/1.1 side, where uWebSockets.js enforces them. */
+const maxHeaderBytes = 32 * 1024;
+const minUploadBytesPerWindow = 160 * 1024;
+const uploadWindowMs = 10_000;
+
+const empty = Buffer.alloc(0);
+
+/**
+ * Listens for HTTP/2 without TLS.
+ *
+ * @throws Error when the address cannot be bound
+ */
+export async function serveHttp2(options: ServeOptions): Promise<HttpServer> {
+  const sessions = new Set<Http2Session>();
+  const server = createServer({
+    // Nearly twice our limit, so that we can still answer 431 instead of resetting the stream without a word.
+    settings: { maxHeaderListSize: 2 * maxHeaderBytes, initialWindowSize: 1024 * 1024 },
+    maxSessionMemory: 64,
+  });
+  server.on("session", (session) => {
+    sessions.add(session);
+    session.on("close", () => sessions.delete(session));
+    session.setLocalWindowSize(4 * 1024 * 1024);
+  });
+  server.on("sessionError", () => undefined);
+  server.on("stream", (stream, headers) => {
+    // A stream's own failures reach us as its close; without a listener they would end the process.
+    stream.on("error", () => undefined);
+    try {
+      const exchange = new H2Exchange(stream, headers, options.maxBodyBytes());
+      if (exchange.headerBytes > maxHeaderBytes)
+        exchange.reply(431, [["content-type", "text/plain"]], "request headers too large");
+      else options.onExchange(exchange);
+    } catch (error) {
+      options.onFault(error);
+      stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    }
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(options.port, options.host, () => {
+      server.off("error", reject);
+      server.on("error", options.onFault);
+      resolve();
+    });
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    drain: () => {
+      for (const session of sessions) session.goaway();
+    },
+    close: () =>
+      new Promise<void>((resolve) => {
+        server.close(() => resolve());
+        for (const session of sessions) session.destroy();
+      }),
+  };
+}
+
+class H2Exchange implements Exchange {
+  readonly method: string;
+  readonly path: string;
+  readonly query: string;
+  readonly headers: RequestHeaders;
+  readonly protocol = "h2";
+  readonly malformed = undefined;
+  readonly headerBytes: number;
+  aborted = false;
+  readonly #stream: ServerHttp2Stream;
+  readonly #maxBodyBytes: number;
+  #finished = false;
+  #abortListener: (() => void) | undefined;
+
+  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, maxBodyBytes: number) {
+    this.#stream = stream;
+    this.#maxBodyBytes = maxBodyBytes;
+    stream.once("close", () => {
+      if (this.#finished) return;
+      this.aborted = true;
+      this.#abortListener?.();
+    });
+    const path = text(headers[":path"]) ?? "/";
+    const mark = path.indexOf("?");
+    this.method = text(headers[":method"]) ?? "GET";
+    this.path = mark === -1 ? path : path.slice(0, mark);
+    this.query = mark === -1 ? "" : path.slice(mark + 1);
+    const map = new Map<string, string>();
+    let bytes = 0;
+    for (const [name, value] of Object.entries(headers)) {
+      if (value === undefined) continue;
+      const joined = Array.isArray(value) ? value.join(", ") : value;
+      bytes += name.length + joined.length + 32;
+      if (name.charCodeAt(0) !== 0x3a || name === ":authority") map.set(name, joined);
+    }
+    this.headers = map;
+    this.headerBytes = bytes;
+  }
+
+  onAbort(listener: (() => void) | undefined): void {
+    this.#abortListener = listener;
+  }
+
+  body(): Promise<Buffer> {
+    if (this.#stream.endAfterHeaders) return Promise.resolve(empty);
+    return readBody(this.#stream, this.#maxBodyBytes);
+  }
+
+  reply(status: number, headers: ReplyHeaders, body: Uint8Array | string): void {
+    if (this.aborted || this.#finished || this.#stream.destroyed) return;
+    this.#finished = true;
+    const length = Buffer.byteLength(body);
+    this.#stream.respond({ ...head(status, headers), "content-length": String(length) }, { endStream: length === 0 });
+    if (length === 0) return;
+    if (this.method === "HEAD") this.#stream.end();
+    else this.#stream.end(body);
+    discardUpload(this.#stream);
+  }
+
+  open(status: number, headers: ReplyHeaders): ReplyStream {
+    return new H2ReplyStream(this.#stream, head(status, headers), () => {
+      this.#finished = true;
+    });
+  }
+}
+
+class H2ReplyStream implements ReplyStream {
+  readonly #stream: ServerHttp2Stream;
+  readonly #head: Record<string, string | number>;
+  readonly #finish: () => void;
+
+  constructor(stream: ServerHttp2Stream, headers: Record<string, string | number>, finish: () => void) {
+    this.#stream = stream;
+    this.#head = headers;
+    this.#finish = finish;
+  }
+
+  write(bytes: Uint8Array): boolean {
+    if (!this.#writable()) return true;
+    if (!this.#stream.headersSent) this.#stream.respond(this.#head);
+    return this.#stream.write(bytes);
+  }
+
+  onDrain(listener: () => void): void {
+    this.#stream.removeAllListeners("drain");
+    this.#stream.on("drain", listener);
+  }
+
+  end(): void {
+    if (!this.#writable()) return;
+    if (!this.#stream.headersSent) this.#stream.respond(this.#head);
+    this.#finish();
+    this.#stream.end();
+    discardUpload(this.#stream);
+  }
+
+  /** Resets with INTERNAL_ERROR: the AWS SDK takes a CANCEL for a normal end. */
+  destroy(): void {
+    if (!this.#writable()) return;
+    this.#finish();
+    this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+  }
+
+  #writable(): boolean {
+    return !this.#stream.destroyed && !this.#stream.writableEnded && !this.#stream.closed;
+  }
+}
+
+function head(status: number, headers: ReplyHeaders): Record<string, string | number> {
+  const fields: Record<string, string | number> = { ":status": status };
+  for (const [name, value] of headers) fields[name] = name in fields ? `${fields[name]}, ${value}` : value;
+  return fields;
+}
+
+/** What is left of an upload that nobody reads would hold the stream open: it is thrown away, for a while. */
+function discardUpload(stream: ServerHttp2Stream): void {
+  if (stream.readableEnded) return;
+  const timer = setTimeout(() => stream.close(constants.NGHTTP2_NO_ERROR), uploadWindowMs);
+  stream.once("close", () => clearTimeout(timer));
+  stream.resume();
+}
+
+function text(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value[0] : value;
+}
+
+function readBody(stream: ServerHttp2Stream, max: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    let bytesAtWindow = 0;
+    const slow = setInterval(() => {
+      // Data that waits unread is our delay, not the client's.
+      if (bytes - bytesAtWindow < minUploadBytesPerWindow) stream.close(constants.NGHTTP2_CANCEL);
+      bytesAtWindow = bytes;
+    }, uploadWindowMs);
+    const onData = (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes <= max) {
+        chunks.push(chunk);
+        return;
+      }
+      clearInterval(slow);
+      stream.off("data", onData);
+      reject(new BodyError("too_large", `the request body is larger than ${max} bytes`));
+    };
+    stream.on("data", onData);
+    stream.once("end", () => {
+      clearInterval(slow);
+      resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, bytes));
+    });
+    stream.once("close", () => {
+      clearInterval(slow);
+      reject(new BodyError("aborted", "the client left before its request was complete"));
+    });
+  });
+}

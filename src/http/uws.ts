@@ -1,0 +1,339 @@
+/** HTTP/1.1 through uWebSockets.js behind one {@link Exchange}. */
+
+import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket } from "uWebSockets.js";
+import { STATUS_CODES } from "node:http";
+import { BodyError, type Exchange, type ReplyHeaders, type ReplyStream, type RequestHeaders } from "./exchange.ts";
+import type { HttpServer, ServeOptions } from "./server.ts";
+
+declare module "uWebSockets.js" {
+  interface TemplatedApp {
+    /** The library takes socket options here; its published types leave this form out. */
+    listen(
+      host: string,
+      port: number,
+      options: number,
+      listener: (socket: us_listen_socket | false) => void,
+    ): TemplatedApp;
+  }
+}
+
+/** How many bytes of a refused upload are read and thrown away so that its client can finish sending and read why. */
+const drainBytes = 64 * 1024 * 1024;
+
+/** A refused upload that pauses this long has stopped: its client waits for the answer. Milliseconds. */
+const drainQuietMs = 500;
+
+/** Request headers that must not be repeated: two of them are two meanings (RFC 9112 section 6.3, RFC 9110 section 7.2). */
+const singular = new Set(["content-length", "host", "transfer-encoding"]);
+
+const empty = Buffer.alloc(0);
+
+/** One-byte buffers that can be lent ahead of the write they belong to. */
+const lendable = Array.from({ length: 256 }, (_, byte) => Buffer.from([byte]));
+
+/** The exclusive flag of `listen`: a second socket on the port is an error instead of a silent share of its traffic. */
+const exclusivePort = 1;
+
+/**
+ * Listens for HTTP/1.1.
+ *
+ * @param options `shared` lets several threads listen on one port, the kernel spreading connections over them
+ * @throws Error when the address cannot be bound
+ */
+export async function serveHttp1(options: ServeOptions & { readonly shared: boolean }): Promise<HttpServer> {
+  // The library reads its header limit from the environment as it loads, so it is loaded here and not before.
+  const uws = (await import("uWebSockets.js")).default;
+  const app = uws.App();
+  const server = { draining: false };
+  watchUnreadable(app, options);
+
+  app.any("/*", (res, req) => {
+    let exchange: UwsExchange | undefined;
+    try {
+      exchange = new UwsExchange(res, req, options.maxBodyBytes(), server);
+      options.onExchange(exchange);
+    } catch (error) {
+      // An exception that leaves this callback ends the process.
+      options.onFault(error);
+      exchange?.destroy();
+    }
+  });
+
+  const socket = await new Promise<us_listen_socket | false>((resolve) => {
+    app.listen(options.host, options.port, options.shared ? 0 : exclusivePort, resolve);
+  });
+  if (socket === false)
+    throw new Error(`cannot listen on ${options.host}:${options.port}: the address is in use or not ours`);
+  return {
+    port: uws.us_socket_local_port(socket),
+    drain: () => {
+      server.draining = true;
+    },
+    close: () => {
+      app.close();
+      return Promise.resolve();
+    },
+  };
+}
+
+/**
+ * uWebSockets.js answers what it cannot parse by itself, an HTTP/2 preface included, and shows us only that a
+ * connection came and went. One that did so while no request at all arrived was such a connection.
+ */
+function watchUnreadable(app: TemplatedApp, options: ServeOptions): void {
+  let requestsAtOpen = -1;
+  const onConnection = (_res: HttpResponse, count: Parameters<Parameters<TemplatedApp["filter"]>[0]>[1]): void => {
+    const requests = options.requests();
+    if (Number(count) > 0) {
+      requestsAtOpen = requests;
+    } else if (requestsAtOpen === requests) {
+      requestsAtOpen = -1;
+      options.onUnreadable?.();
+    }
+  };
+  app.filter(onConnection);
+}
+
+class UwsExchange implements Exchange {
+  readonly method: string;
+  readonly path: string;
+  readonly query: string;
+  readonly headers: RequestHeaders;
+  readonly protocol = "http/1.1";
+  readonly malformed: string | undefined;
+  aborted = false;
+  readonly #res: HttpResponse;
+  readonly #server: { readonly draining: boolean };
+  readonly #upload: Upload | undefined;
+  #finished = false;
+  #abortListener: (() => void) | undefined;
+
+  constructor(res: HttpResponse, req: HttpRequest, maxBodyBytes: number, server: { readonly draining: boolean }) {
+    this.#res = res;
+    this.#server = server;
+    res.onAborted(() => {
+      this.aborted = true;
+      this.#upload?.abort();
+      this.#abortListener?.();
+    });
+    this.method = req.getCaseSensitiveMethod();
+    this.path = req.getUrl();
+    this.query = req.getQuery() ?? "";
+    const headers = new Map<string, string>();
+    let malformed: string | undefined;
+    req.forEach((name, value) => {
+      const earlier = headers.get(name);
+      if (earlier !== undefined && singular.has(name)) malformed = `the request has two ${name} headers`;
+      headers.set(name, earlier === undefined ? value : `${earlier}, ${value}`);
+    });
+    this.headers = headers;
+    this.malformed = malformed;
+    if (headers.has("content-length") || headers.has("transfer-encoding")) {
+      const upload = new Upload(Number(headers.get("content-length") ?? Number.NaN), maxBodyBytes);
+      this.#upload = upload;
+      res.onData((chunk, last) => upload.push(chunk, last));
+    }
+  }
+
+  onAbort(listener: (() => void) | undefined): void {
+    this.#abortListener = listener;
+  }
+
+  body(): Promise<Buffer> {
+    return this.#upload === undefined ? Promise.resolve(empty) : this.#upload.whole;
+  }
+
+  reply(status: number, headers: ReplyHeaders, body: Uint8Array | string): void {
+    if (this.aborted || this.#finished) return;
+    this.#finished = true;
+    // A request that was not read to its end leaves bytes behind that must not be taken for the next request.
+    const close = this.#server.draining || this.malformed !== undefined || this.#upload?.complete === false;
+    this.#res.cork(() => {
+      writeHead(this.#res, status, headers);
+      if (this.method === "HEAD") this.#res.endWithoutBody(Buffer.byteLength(body), close);
+      else this.#res.end(body, close);
+    });
+  }
+
+  open(status: number, headers: ReplyHeaders): ReplyStream {
+    return new UwsReplyStream(this.#res, status, headers, {
+      isAborted: () => this.aborted,
+      finish: () => {
+        this.#finished = true;
+      },
+      close: () => this.#server.draining,
+    });
+  }
+
+  /** Ends the connection when even answering failed. */
+  destroy(): void {
+    if (!this.aborted && !this.#finished) this.#res.close();
+  }
+}
+
+/** Collects a request body, or drains one that is too large. */
+class Upload {
+  readonly whole: Promise<Buffer>;
+  complete = false;
+  readonly #declared: number;
+  readonly #max: number;
+  #resolve: (body: Buffer) => void = () => undefined;
+  #reject: (error: BodyError) => void = () => undefined;
+  #body: Buffer | undefined;
+  #chunks: Buffer[] = [];
+  #bytes = 0;
+  #refused = false;
+  #quiet: NodeJS.Timeout | undefined;
+
+  constructor(declared: number, max: number) {
+    this.#declared = declared;
+    this.#max = max;
+    this.whole = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    // Nobody may be waiting when the client leaves; whoever waits later still sees the rejection.
+    this.whole.catch(() => undefined);
+    if (declared > max) this.#refuse();
+  }
+
+  /** @param chunk is detached after this call, so it is copied here */
+  push(chunk: ArrayBuffer, last: boolean): void {
+    if (last) this.complete = true;
+    this.#bytes += chunk.byteLength;
+    if (this.#bytes > this.#max) this.#refuse();
+    if (this.#refused) this.#drain(last);
+    else this.#collect(chunk, last);
+  }
+
+  abort(): void {
+    clearTimeout(this.#quiet);
+    this.#reject(new BodyError("aborted", "the client left before its request was complete"));
+  }
+
+  #collect(chunk: ArrayBuffer, last: boolean): void {
+    const view = Buffer.from(chunk);
+    if (last && this.#bytes === chunk.byteLength) {
+      this.#resolve(Buffer.from(view));
+      return;
+    }
+    if (Number.isNaN(this.#declared)) {
+      this.#chunks.push(Buffer.from(view));
+      if (last) this.#resolve(Buffer.concat(this.#chunks, this.#bytes));
+      return;
+    }
+    this.#body ??= Buffer.allocUnsafeSlow(this.#declared);
+    this.#body.set(view, this.#bytes - view.length);
+    if (last) this.#resolve(this.#body);
+  }
+
+  #refuse(): void {
+    if (this.#refused) return;
+    this.#refused = true;
+    this.#body = undefined;
+    this.#chunks = [];
+    this.#quiet = setTimeout(() => this.#tooLarge(), drainQuietMs);
+  }
+
+  #drain(last: boolean): void {
+    if (last || this.#bytes > this.#max + drainBytes) this.#tooLarge();
+    else this.#quiet?.refresh();
+  }
+
+  #tooLarge(): void {
+    clearTimeout(this.#quiet);
+    this.#reject(new BodyError("too_large", `the request body is larger than ${this.#max} bytes`));
+  }
+}
+
+interface StreamOwner {
+  isAborted(): boolean;
+  finish(): void;
+  close(): boolean;
+}
+
+class UwsReplyStream implements ReplyStream {
+  readonly #res: HttpResponse;
+  readonly #owner: StreamOwner;
+  readonly #status: number;
+  readonly #headers: ReplyHeaders;
+  #headed = false;
+  #ended = false;
+  /** The byte that has gone out ahead of its frame, or -1. */
+  #lent = -1;
+
+  constructor(res: HttpResponse, status: number, headers: ReplyHeaders, owner: StreamOwner) {
+    this.#res = res;
+    this.#status = status;
+    this.#headers = headers;
+    this.#owner = owner;
+    // Without a listener a reader who pauses for ten seconds would be cut.
+    if (!owner.isAborted()) res.onWritable(() => true);
+  }
+
+  write(bytes: Uint8Array, next?: number): boolean {
+    if (this.#ended || this.#owner.isAborted()) return true;
+    if (this.#lent !== -1 && bytes.length > 0 && bytes[0] !== this.#lent) {
+      this.destroy();
+      return true;
+    }
+    const own = this.#lent === -1 ? bytes : bytes.subarray(1);
+    let flowing = true;
+    this.#res.cork(() => {
+      if (!this.#headed) this.#writeHead();
+      if (own.length > 0) flowing = this.#res.write(own);
+      const lend = next === undefined ? undefined : lendable[next];
+      if (lend !== undefined) flowing = this.#res.write(lend);
+    });
+    this.#lent = next ?? -1;
+    return flowing;
+  }
+
+  onDrain(listener: () => void): void {
+    if (this.#ended || this.#owner.isAborted()) return;
+    this.#res.onWritable(() => {
+      listener();
+      return true;
+    });
+  }
+
+  end(): void {
+    if (this.#ended || this.#owner.isAborted()) return;
+    if (this.#lent !== -1) {
+      this.destroy();
+      return;
+    }
+    this.#finish();
+    this.#res.cork(() => {
+      if (!this.#headed) this.#writeHead();
+      this.#res.end(undefined, this.#owner.close());
+    });
+  }
+
+  destroy(): void {
+    if (this.#ended || this.#owner.isAborted()) return;
+    this.#finish();
+    this.#res.close();
+  }
+
+  #finish(): void {
+    this.#ended = true;
+    this.#owner.finish();
+  }
+
+  #writeHead(): void {
+    this.#headed = true;
+    writeHead(this.#res, this.#status, this.#headers);
+  }
+}
+
+function writeHead(res: HttpResponse, status: number, headers: ReplyHeaders): void {
+  res.writeStatus(`${status} ${STATUS_CODES[status] ?? "Unknown"}`);
+  for (const [name, value] of headers) res.writeHeader(name, latin1Header(value));
+}
+
+/** Header values are bytes read as Latin-1; the library would write them as UTF-8. */
+function latin1Header(value: string): string | Buffer {
+  for (let at = 0; at < value.length; at++) if (value.charCodeAt(at) > 0x7e) return Buffer.from(value, "latin1");
+  return value;
+}

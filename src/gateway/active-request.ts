@@ -1,0 +1,117 @@
+/** One request while it is on the road: who it is, what has been done for it, and how it is ended early. */
+import { randomUUID } from "node:crypto";
+import { type BedrockError, refuseField } from "../bedrock/errors.ts";
+import type { Exchange, ReplyHeaders } from "../http/exchange.ts";
+import type { Usage } from "../telemetry/metrics.ts";
+
+const printable = /^[\x21-\x7e]{1,128}$/;
+const maxTimeoutMs = 24 * 60 * 60 * 1000;
+
+export class ActiveRequest {
+  readonly exchange: Exchange;
+  /** `performance.now()` at arrival. */
+  readonly startedAt = performance.now();
+  /** What the client will see as `x-amzn-requestid`: its own `x-request-id`, else the upstream's, else ours. */
+  id: string;
+  readonly #clientId: string | undefined;
+  operation = "none";
+  model: string | undefined;
+  provider: string | undefined;
+  key: string | undefined;
+  attempts = 0;
+  /** Milliseconds spent waiting for upstreams. */
+  upstreamMs = 0;
+  usage: Usage | undefined;
+  usageEstimated = false;
+  /** Why the gateway itself ended the request early: its deadline passed, or the process is closing. */
+  ended: BedrockError | undefined;
+  #cancel: (() => void) | undefined;
+  #deadline: NodeJS.Timeout | undefined;
+
+  constructor(exchange: Exchange) {
+    this.exchange = exchange;
+    const given = exchange.headers.get("x-request-id");
+    this.#clientId = given !== undefined && printable.test(given) ? given : undefined;
+    this.id = this.#clientId ?? randomUUID();
+    exchange.onAbort(() => this.#cancel?.());
+  }
+
+  /** The client has left, or the gateway has ended the request: nothing more should be begun for it. */
+  get over(): boolean {
+    return this.exchange.aborted || this.ended !== undefined;
+  }
+
+  /** Ends the request early: its client is told `error`, and what is being done for it stops. */
+  end(error: BedrockError): void {
+    if (this.over) return;
+    this.ended = error;
+    this.#cancel?.();
+  }
+
+  /** Takes the upstream's request id unless the client brought its own. */
+  adoptId(upstreamId: string | undefined): void {
+    if (this.#clientId === undefined && upstreamId !== undefined && printable.test(upstreamId)) this.id = upstreamId;
+  }
+
+  /**
+   * What to call when the request ends early; replaces what was set before. Called at once when it already has.
+   */
+  whenOver(cancel: (() => void) | undefined): void {
+    this.#cancel = cancel;
+    if (this.over) cancel?.();
+  }
+
+  /**
+   * Starts the clock of `x-bf-timeout-ms`, if the client set one.
+   *
+   * @throws BedrockError ValidationException when the header is not a positive number of milliseconds
+   */
+  startDeadline(): void {
+    const header = this.exchange.headers.get("x-bf-timeout-ms");
+    if (header === undefined) return;
+    const ms = Number(header);
+    if (!(ms >= 1 && ms <= maxTimeoutMs)) {
+      throw refuseField("x-bf-timeout-ms", `must be a number of milliseconds from 1 to ${maxTimeoutMs}.`);
+    }
+    this.#deadline = setTimeout(
+      () => {
+        this.expired = true;
+        this.#cancel?.();
+      },
+      ms - (performance.now() - this.startedAt),
+    );
+  }
+
+  /** Ends the clock and lets go of everything that could still be called. */
+  close(): void {
+    clearTimeout(this.#deadline);
+    this.#cancel = undefined;
+    this.exchange.onAbort(undefined);
+  }
+
+  /** The headers every answer carries: the request id, and who served it where somebody did. */
+  ownHeaders(): [string, string][] {
+    const headers: [string, string][] = [["x-amzn-requestid", this.id]];
+    if (this.provider !== undefined) headers.push(["x-bifrost-provider", this.provider]);
+    if (this.model !== undefined) headers.push(["x-bifrost-model", headerText(this.model)]);
+    if (this.key !== undefined) headers.push(["x-bifrost-key", headerText(this.key)]);
+    if (this.attempts > 0) {
+      headers.push(["x-bifrost-attempts", String(this.attempts)], ["x-bifrost-fallback-index", "0"]);
+    }
+    return headers;
+  }
+
+  /** How long the upstream and the gateway took, in milliseconds, for unary answers. */
+  serverTiming(): ReplyHeaders[number] {
+    const total = performance.now() - this.startedAt;
+    const gateway = Math.max(0, total - this.upstreamMs);
+    return ["server-timing", `upstream;dur=${this.upstreamMs.toFixed(2)}, gateway;dur=${gateway.toFixed(2)}`];
+  }
+}
+
+/** Text that is safe in a header: what is not printable ASCII is percent-encoded. */
+function headerText(text: string): string {
+  return printableText.test(text) ? text : encodeURIComponent(text);
+}
+
+const printableText = /^[\x20-\x7e]*$/;

@@ -1,0 +1,103 @@
+/** Which headers cross the gateway, in either direction. Requests are rebuilt from these lists, never copied. */
+import type { ReplyHeaders, RequestHeaders } from "../http/exchange.ts";
+
+/** The configuration's `client.header_filter`. */
+export interface HeaderFilter {
+  readonly allow: readonly string[];
+  readonly deny: readonly string[];
+}
+
+const extraPrefix = "x-bf-eh-";
+
+/** Never taken from a client, whatever the filter says: framing, credentials, and what steers the gateway itself. */
+const neverUp = new Set([
+  "authorization",
+  "api-key",
+  "connection",
+  "content-length",
+  "cookie",
+  "expect",
+  "host",
+  "keep-alive",
+  "proxy-authorization",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+  "x-amz-content-sha256",
+  "x-amz-date",
+  "x-amz-security-token",
+  "x-api-key",
+  "x-goog-api-key",
+  "x-model-provider",
+]);
+
+/** Belong to one connection or to the server that answered, not to the answer. */
+const neverDown = new Set([
+  "alt-svc",
+  "connection",
+  "content-length",
+  "date",
+  "keep-alive",
+  "proxy-authenticate",
+  "server",
+  "set-cookie",
+  "strict-transport-security",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+  "via",
+  "x-amzn-requestid",
+]);
+
+/**
+ * The client's headers that go to Bedrock: content type, accept, everything `x-amzn-bedrock-`, and what the filter
+ * allows, by its own name or as `x-bf-eh-<name>`.
+ */
+export function headersForUpstream(headers: RequestHeaders, filter: HeaderFilter): [string, string][] {
+  const up: [string, string][] = [];
+  for (const [name, value] of headers) {
+    if (name === "content-type" || name === "accept" || name.startsWith("x-amzn-bedrock-")) {
+      if (!matches(filter.deny, name)) up.push([name, value]);
+    } else if (name.startsWith(extraPrefix)) {
+      const bare = name.slice(extraPrefix.length);
+      const allowed = filter.allow.length === 0 || matches(filter.allow, bare);
+      if (allowed && mayGoUp(bare) && !matches(filter.deny, bare)) up.push([bare, value]);
+    } else if (filter.allow.length > 0 && matches(filter.allow, name) && mayGoUp(name) && !matches(filter.deny, name)) {
+      up.push([name, value]);
+    }
+  }
+  return up;
+}
+
+/** The upstream's headers that go to the client. Its request id is left out: the road decides about that one. */
+export function headersForClient(headers: Readonly<Record<string, string | string[] | undefined>>): ReplyHeaders {
+  const down: [string, string][] = [];
+  for (const name in headers) {
+    if (neverDown.has(name) || name.startsWith("access-control-") || name.startsWith("x-bifrost-")) continue;
+    const value = headers[name];
+    if (typeof value === "string") down.push([name, value]);
+    else if (value !== undefined) for (const one of value) down.push([name, one]);
+  }
+  return down;
+}
+
+function mayGoUp(name: string): boolean {
+  return (
+    name !== "" &&
+    !neverUp.has(name) &&
+    !name.startsWith("x-bf-") &&
+    !name.startsWith("amz-sdk-") &&
+    /^[a-z0-9_-]+$/.test(name)
+  );
+}
+
+/** Names compare without case; a trailing `*` stands for any ending. */
+function matches(patterns: readonly string[], name: string): boolean {
+  for (const pattern of patterns) {
+    const lower = pattern.toLowerCase();
+    if (lower === name || (lower.endsWith("*") && name.startsWith(lower.slice(0, -1)))) return true;
+  }
+  return false;
+}

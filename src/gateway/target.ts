@@ -1,0 +1,104 @@
+/** Which provider and model a request is for. */
+import { BedrockError } from "../bedrock/errors.ts";
+import type { Route } from "../bedrock/operations.ts";
+import { EndpointError, splitModelId } from "../upstream/endpoints.ts";
+import type { Provider } from "./providers.ts";
+
+export interface Target {
+  readonly provider: Provider;
+  /** The model id as the provider knows it; undefined for operations that name none. */
+  readonly model: string | undefined;
+  /** A region that the model id itself names. */
+  readonly region: string | undefined;
+  /** The request's body, changed only where it names the model together with the provider. */
+  readonly body: Buffer;
+}
+
+/**
+ * Finds the target: `provider/model` goes to that configured provider, every other id is a Bedrock id. Where only the
+ * mock provider is configured it serves everything.
+ *
+ * @throws BedrockError ResourceNotFoundException when no provider can serve it, ValidationException for an ARN whose
+ *   region is none
+ */
+export function findTarget(providers: readonly Provider[], route: Route, body: Buffer): Target {
+  const named = route.operation.model === "path" ? route.labels[0] : undefined;
+  const inBody = route.operation.model === "body" ? modelInBody(body) : undefined;
+  const asked = named ?? inBody;
+  const slash = asked === undefined ? -1 : asked.indexOf("/");
+  const prefix = asked === undefined || slash === -1 ? undefined : asked.slice(0, slash);
+  const prefixed = prefix === undefined ? undefined : providers.find((provider) => provider.name === prefix);
+  const provider = prefixed ?? defaultProvider(providers);
+  if (provider === undefined) throw notServed(asked, providers);
+
+  const bare = prefixed === undefined ? asked : asked?.slice(slash + 1);
+  if (bare === undefined) return { provider, model: undefined, region: undefined, body };
+  if (bare === "") throw notServed(asked, providers);
+  const { region, modelId } = split(bare);
+  return {
+    provider,
+    model: modelId,
+    region,
+    body: inBody === undefined || inBody === modelId ? body : replaceModel(body, inBody, modelId),
+  };
+}
+
+/** The 404 of contract and AWS alike: it names the model, and what there is instead. */
+export function notServed(model: string | undefined, providers: readonly Provider[]): BedrockError {
+  const names = providers.map((provider) => provider.name).join(", ");
+  const what = model === undefined ? "This operation" : `The model ${JSON.stringify(model)}`;
+  return new BedrockError(
+    "ResourceNotFoundException",
+    `${what} is served by no configured provider or key. Configured providers: ${names === "" ? "none" : names}.`,
+  );
+}
+
+function defaultProvider(providers: readonly Provider[]): Provider | undefined {
+  return (
+    providers.find((provider) => provider.name === "bedrock") ??
+    providers.find((provider) => provider.kind === "bedrock") ??
+    providers.find((provider) => provider.kind === "mock")
+  );
+}
+
+function split(modelId: string): { readonly region: string | undefined; readonly modelId: string } {
+  try {
+    const { region, modelId: bare } = splitModelId(modelId);
+    return { region, modelId: bare };
+  } catch (error) {
+    if (error instanceof EndpointError) throw new BedrockError("ValidationException", `modelId: ${error.message}`);
+    throw error;
+  }
+}
+
+/** StartAsyncInvoke names its model at the top, Rerank deep in its configuration. */
+function modelInBody(body: Buffer): string | undefined {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(body.toString("utf8"));
+  } catch {
+    // Whoever serves it will say what is wrong with it; nothing here had to read it.
+    return undefined;
+  }
+  const paths = [
+    ["modelId"],
+    ["rerankingConfiguration", "bedrockRerankingConfiguration", "modelConfiguration", "modelArn"],
+  ];
+  for (const path of paths) {
+    let value: unknown = parsed;
+    for (const name of path)
+      value = typeof value === "object" && value !== null ? new Map(Object.entries(value)).get(name) : undefined;
+    if (typeof value === "string") return value;
+  }
+  return undefined;
+}
+
+/** Writes another model id in the place of the one the client sent, and leaves every other byte alone. */
+function replaceModel(body: Buffer, from: string, to: string): Buffer {
+  const text = body.toString("utf8");
+  const quoted = JSON.stringify(from);
+  if (text.split(quoted).length !== 2) {
+    throw new BedrockError("ValidationException", `modelId: write ${JSON.stringify(to)}, without the provider's name.`);
+  }
+  return Buffer.from(text.replace(quoted, () => JSON.stringify(to)));
+}

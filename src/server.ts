@@ -1,0 +1,90 @@
+/** The process that a load balancer fronts: reads its settings, starts the threads, and waits for signals. */
+import { readFileSync } from "node:fs";
+import { type Loaded, loadConfig } from "./config/load.ts";
+import { ConfigError } from "./config/problems.ts";
+import { helpText, readSettings, type Settings } from "./config/settings.ts";
+import { createLogger } from "./telemetry/log.ts";
+import { startGateway } from "./threads/supervisor.ts";
+
+// uWebSockets.js reads these as it loads. Its own header limit of 4 KiB refuses AWS session tokens.
+process.env.UWS_HTTP_MAX_HEADERS_SIZE = String(32 * 1024);
+process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = "true";
+
+process.exitCode = await main();
+
+async function main(): Promise<number> {
+  let settings: Settings;
+  let loaded: Loaded;
+  try {
+    settings = readSettings(process.env, process.argv.slice(2));
+    if (settings.show !== undefined) {
+      process.stdout.write(settings.show === "help" ? helpText() : `${version()}\n`);
+      return 0;
+    }
+    loaded = await loadConfig(settings, process.env);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(
+      `The configuration is not valid:\n${error.problems.map((problem) => `  ${problem}\n`).join("")}`,
+    );
+    return 1;
+  }
+  const log = createLogger(settings.logLevel, "supervisor");
+  let running: Awaited<ReturnType<typeof startGateway>>;
+  try {
+    running = await startGateway(settings, loaded, log);
+  } catch (error) {
+    log.fatal({ err: error }, "the gateway cannot start");
+    return 1;
+  }
+  const { port, h2Port } = running.listening;
+  const host = settings.host.includes(":") ? `[${settings.host}]` : settings.host;
+  const providers = Object.keys(loaded.config.providers);
+  log.info(
+    {
+      http: `http://${host}:${port}`,
+      h2: h2Port === undefined ? null : `http://${host}:${h2Port}`,
+      providers,
+      keys: countKeys(loaded),
+      ...(loaded.source === "none" && {
+        note: "no provider is configured: the embedded mock provider answers for every model",
+      }),
+    },
+    "ready",
+  );
+  process.on("SIGHUP", () => void running.reload());
+  await waitForStop();
+  log.info(`stopping; running requests have ${settings.drainSeconds} seconds`);
+  const again = waitForStop().then(async () => {
+    log.warn("stopped at once by a second signal");
+    await running.kill();
+    process.exit(1);
+  });
+  const byItself = await Promise.race([running.stop(settings.drainSeconds), again]);
+  log.info("stopped");
+  process.exit(byItself === true ? 0 : 1);
+}
+
+function waitForStop(): Promise<void> {
+  return new Promise((resolve) => {
+    const stop = (): void => {
+      process.off("SIGTERM", stop);
+      process.off("SIGINT", stop);
+      resolve();
+    };
+    process.on("SIGTERM", stop);
+    process.on("SIGINT", stop);
+  });
+}
+
+function countKeys(loaded: Loaded): number {
+  let count = 0;
+  for (const provider of Object.values(loaded.config.providers)) if ("keys" in provider) count += provider.keys.length;
+  return count;
+}
+
+function version(): string {
+  const file = new URL(import.meta.url.endsWith(".ts") ? "../package.json" : "../../package.json", import.meta.url);
+  const { version: text }: { version: string } = JSON.parse(readFileSync(file, "utf8"));
+  return text;
+}

@@ -1,0 +1,90 @@
+/** A front-end thread: its own uWebSockets.js app, upstream connections and gateway. */
+import { parentPort, workerData } from "node:worker_threads";
+import { Gateway } from "../gateway/gateway.ts";
+import { serveHttp2 } from "../http/h2.ts";
+import type { HttpServer, ServeOptions } from "../http/server.ts";
+import { serveHttp1 } from "../http/uws.ts";
+import { createLogger } from "../telemetry/log.ts";
+import { Metrics } from "../telemetry/metrics.ts";
+import { Upstream } from "../upstream/dispatch.ts";
+import { sha256Hex } from "../upstream/sigv4.ts";
+import type { FrontEndOffers, FrontEndStart, SupervisorOffers } from "./messages.ts";
+import { Peer } from "./peer.ts";
+
+/**
+ * Bodies from this size on are hashed by a worker. Hashing costs about 0.7 ms a MiB on the thread that does it, a hop
+ * about 0.1 ms: `npm run bench` prints both.
+ */
+const hashOffThreadBytes = 512 * 1024;
+
+/** A hint about HTTP/2 clients is written at most this often. Milliseconds. */
+const hintEveryMs = 60_000;
+
+if (parentPort === null) throw new Error("a front end runs in a thread of its own");
+const start = workerData as FrontEndStart;
+const log = createLogger(start.logLevel, `front-end-${start.index}`);
+const metrics = new Metrics();
+const servers: HttpServer[] = [];
+
+// What escapes every catch must not end the process with all its streams; the request it belongs to is lost.
+process.on("uncaughtException", (error) => log.fatal({ err: error }, "an exception escaped"));
+process.on("unhandledRejection", (error) => log.fatal({ err: error }, "a rejection escaped"));
+
+const offers: FrontEndOffers = {
+  listen: async () => {
+    const http = await serveHttp1({ ...serveOptions, port: start.port, shared: start.shared, onUnreadable });
+    servers.push(http);
+    if (start.h2Port === undefined) return { port: http.port, h2Port: undefined };
+    const h2 = await serveHttp2({ ...serveOptions, port: start.h2Port });
+    servers.push(h2);
+    return { port: http.port, h2Port: h2.port };
+  },
+  configure: (config) => gateway.configure(config),
+  metrics: () => metrics.snapshot(),
+  drain: () => {
+    gateway.drain();
+    for (const server of servers) server.drain();
+    return gateway.idle();
+  },
+  cut: async () => {
+    gateway.cut();
+    await gateway.idle();
+    // The last bytes are with the sockets; one turn of the loop lets them leave.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  },
+  close: async () => {
+    await Promise.all(servers.map((server) => server.close()));
+  },
+};
+
+const supervisor = new Peer<FrontEndOffers, SupervisorOffers>(parentPort, offers);
+const gateway = new Gateway(
+  {
+    upstream: new Upstream(),
+    hash: (body) => (body.length < hashOffThreadBytes ? sha256Hex(body) : supervisor.call("hash", body)),
+    metrics,
+    log,
+    metricsPage: () => supervisor.call("metricsPage", undefined),
+  },
+  start.config,
+);
+
+const serveOptions: Omit<ServeOptions, "port"> = {
+  host: start.host,
+  maxBodyBytes: () => gateway.maxBodyBytes,
+  onExchange: (exchange) => gateway.serve(exchange),
+  onFault: (error) => log.error({ err: error }, "a callback of the server failed"),
+  requests: () => gateway.requests,
+};
+
+let lastHint = Number.NEGATIVE_INFINITY;
+
+function onUnreadable(): void {
+  if (performance.now() - lastHint < hintEveryMs) return;
+  lastHint = performance.now();
+  log.warn(
+    "A connection to the HTTP/1.1 port ended without a request that HTTP/1.1 could read. If it was the AWS SDK for " +
+      "JavaScript, which speaks HTTP/2: use the port of BIFROST_H2_PORT as its endpoint, or give the client " +
+      "requestHandler: new NodeHttpHandler().",
+  );
+}

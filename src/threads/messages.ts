@@ -1,0 +1,44 @@
+/** What the threads ask of each other. */
+import type { Config } from "../config/schema.ts";
+import type { MetricsSnapshot } from "../telemetry/metrics.ts";
+
+/** Given to a front end as it starts. */
+export interface FrontEndStart {
+  /** Counts from 1; the first one also serves HTTP/2. */
+  readonly index: number;
+  readonly host: string;
+  readonly port: number;
+  /** Several front ends listen on the port. */
+  readonly shared: boolean;
+  /** The HTTP/2 port, or undefined for none. */
+  readonly h2Port: number | undefined;
+  readonly logLevel: string;
+  readonly config: Config;
+}
+
+/** The ports a front end has taken. */
+export interface Listening {
+  readonly port: number;
+  readonly h2Port: number | undefined;
+}
+
+/** What a front end does when the supervisor asks. */
+export interface FrontEndOffers {
+  readonly listen: () => Promise<Listening>;
+  readonly configure: (config: Config) => void;
+  /** Counts of this thread. */
+  readonly metrics: () => Promise<MetricsSnapshot>;
+  /** Says "not ready" at once and resolves when nothing is being answered any more. */
+  readonly drain: () => Promise<void>;
+  /** Ends what is still being answered, so that no client takes a part for the whole. */
+  readonly cut: () => Promise<void>;
+  /** Lets go of the ports. Must come before the thread or the process ends: uWebSockets.js aborts it otherwise. */
+  readonly close: () => Promise<void>;
+}
+
+/** What the supervisor does when a front end asks. */
+export interface SupervisorOffers {
+  /** SHA-256 in hexadecimal, computed in a worker. */
+  readonly hash: (body: Uint8Array) => Promise<string>;
+  readonly metricsPage: () => Promise<{ readonly type: string; readonly text: string }>;
+}

@@ -1,0 +1,92 @@
+/** Calls between two threads over one message port: each side offers functions by name, the other awaits them. */
+import type { MessagePort } from "node:worker_threads";
+
+/** The functions one side offers. Arguments and results are structured-cloned; buffers over shared memory stay shared. */
+export type Offers<Names extends object> = { readonly [Name in keyof Names]: Names[Name] };
+
+type Anyone = (argument: never) => unknown;
+type Argument<F> = F extends (argument: infer A) => unknown ? A : never;
+type Result<F> = F extends (argument: never) => infer R ? Awaited<R> : never;
+
+interface Call {
+  readonly kind: "call";
+  readonly id: number;
+  readonly name: string;
+  readonly argument: unknown;
+}
+
+interface Return {
+  readonly kind: "return";
+  readonly id: number;
+  readonly value?: unknown;
+  readonly error?: unknown;
+}
+
+/** What a port and a `Worker` have in common. */
+export interface Port {
+  postMessage(message: unknown): void;
+  on(event: "message", listener: (message: unknown) => void): unknown;
+}
+
+/**
+ * One end of the line.
+ *
+ * @typeParam Mine what this side offers
+ * @typeParam Theirs what the other side offers
+ */
+export class Peer<Mine extends { [name in keyof Mine]: Anyone }, Theirs extends { [name in keyof Theirs]: Anyone }> {
+  readonly #port: Port;
+  readonly #waiting = new Map<number, { resolve: (value: never) => void; reject: (error: unknown) => void }>();
+  #lastId = 0;
+
+  constructor(port: MessagePort | Port, mine: Mine) {
+    this.#port = port;
+    const offers = new Map<string, Anyone>(Object.entries(mine));
+    port.on("message", (message: unknown) => {
+      if (!isMessage(message)) return;
+      if (message.kind === "return") this.#settle(message);
+      else void this.#serve(message, offers);
+    });
+  }
+
+  /** Calls a function of the other side. */
+  call<Name extends keyof Theirs & string>(
+    name: Name,
+    argument: Argument<Theirs[Name]>,
+  ): Promise<Result<Theirs[Name]>> {
+    const id = ++this.#lastId;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
+      const call: Call = { kind: "call", id, name, argument };
+      this.#port.postMessage(call);
+    });
+  }
+
+  #settle(message: Return): void {
+    const waiting = this.#waiting.get(message.id);
+    this.#waiting.delete(message.id);
+    if (message.error !== undefined) waiting?.reject(message.error);
+    else waiting?.resolve(message.value as never);
+  }
+
+  async #serve(call: Call, offers: ReadonlyMap<string, Anyone>): Promise<void> {
+    const offer = offers.get(call.name);
+    let answer: Return;
+    try {
+      if (offer === undefined) throw new Error(`no function ${call.name} is offered`);
+      answer = { kind: "return", id: call.id, value: await offer(call.argument as never) };
+    } catch (error) {
+      answer = { kind: "return", id: call.id, error };
+    }
+    this.#port.postMessage(answer);
+  }
+}
+
+function isMessage(message: unknown): message is Call | Return {
+  return (
+    typeof message === "object" &&
+    message !== null &&
+    "kind" in message &&
+    (message.kind === "call" || message.kind === "return")
+  );
+}

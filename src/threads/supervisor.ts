@@ -1,0 +1,152 @@
+/** The main thread: starts front ends and workers, carries configuration to them, and ends them in good order. */
+import { unwatchFile, watchFile } from "node:fs";
+import { createServer } from "node:net";
+import { Worker } from "node:worker_threads";
+import { type Loaded, loadConfig } from "../config/load.ts";
+import { ConfigError } from "../config/problems.ts";
+import type { Settings } from "../config/settings.ts";
+import type { Logger } from "../telemetry/log.ts";
+import { renderMetrics } from "../telemetry/metrics.ts";
+import type { FrontEndOffers, FrontEndStart, Listening, SupervisorOffers } from "./messages.ts";
+import { Peer } from "./peer.ts";
+import { startWorkerPool, type WorkerPool } from "./worker-pool.ts";
+
+type FrontEnd = Peer<SupervisorOffers, FrontEndOffers>;
+
+/** How often the configuration file is looked at for changes. Milliseconds. */
+const watchEveryMs = 1000;
+
+/** What is running. */
+export interface Running {
+  readonly listening: Listening;
+  /** Reads the configuration again. An invalid one leaves the running one in force and says why in the log. */
+  reload(): Promise<void>;
+  /**
+   * Stops: not ready at once, then waits for running requests and streams, then lets go of the ports.
+   *
+   * @param seconds the longest wait; what is still running then is ended with an error
+   * @returns true when everything ended by itself
+   */
+  stop(seconds: number): Promise<boolean>;
+  /** Lets go of the ports now. */
+  kill(): Promise<void>;
+}
+
+/**
+ * Starts the gateway.
+ *
+ * @throws ConfigError when the configuration is invalid, Error when a port cannot be taken
+ */
+export async function startGateway(settings: Settings, loaded: Loaded, log: Logger): Promise<Running> {
+  const shared = settings.frontends > 1;
+  const port = shared ? await findPort(settings.host, settings.port) : settings.port;
+  const pool = startWorkerPool(settings.workers);
+  const frontEnds: FrontEnd[] = [];
+  const offers: SupervisorOffers = {
+    hash: (body) => pool.hash(body),
+    metricsPage: async () =>
+      renderMetrics(await Promise.all(frontEnds.map((frontEnd) => frontEnd.call("metrics", undefined)))),
+  };
+  const listening: Listening[] = [];
+  for (let index = 1; index <= settings.frontends; index++) {
+    const start: FrontEndStart = {
+      index,
+      host: settings.host,
+      port,
+      shared,
+      h2Port: index === 1 && settings.h2Port !== 0 ? settings.h2Port : undefined,
+      logLevel: settings.logLevel,
+      config: loaded.config,
+    };
+    const { frontEnd, listens } = await startFrontEnd(start, offers, log);
+    frontEnds.push(frontEnd);
+    listening.push(listens);
+  }
+  const first = listening[0];
+  if (first === undefined) throw new Error("there is no front end");
+  return new Supervisor(settings, frontEnds, pool, first, log);
+}
+
+class Supervisor implements Running {
+  readonly listening: Listening;
+  readonly #settings: Settings;
+  readonly #frontEnds: readonly FrontEnd[];
+  readonly #pool: WorkerPool;
+  readonly #log: Logger;
+
+  constructor(settings: Settings, frontEnds: readonly FrontEnd[], pool: WorkerPool, listening: Listening, log: Logger) {
+    this.#settings = settings;
+    this.#frontEnds = frontEnds;
+    this.#pool = pool;
+    this.listening = listening;
+    this.#log = log;
+    if (settings.configPath !== undefined) {
+      watchFile(settings.configPath, { interval: watchEveryMs, persistent: false }, () => void this.reload());
+    }
+  }
+
+  async reload(): Promise<void> {
+    try {
+      const { config } = await loadConfig(this.#settings, process.env);
+      await this.#all("configure", config);
+      this.#log.info("configuration reloaded");
+    } catch (error) {
+      const problems = error instanceof ConfigError ? error.problems : [String(error)];
+      this.#log.error({ problems }, "the changed configuration is not valid; the running one stays in force");
+    }
+  }
+
+  async stop(seconds: number): Promise<boolean> {
+    const timeout = new Promise<false>((resolve) => setTimeout(resolve, seconds * 1000, false).unref());
+    const drained = this.#all("drain", undefined).then(() => true as const);
+    const byItself = await Promise.race([drained, timeout]);
+    if (!byItself) {
+      this.#log.warn(`requests were still running after ${seconds} seconds and are ended`);
+      await this.#all("cut", undefined);
+    }
+    await this.kill();
+    return byItself;
+  }
+
+  async kill(): Promise<void> {
+    if (this.#settings.configPath !== undefined) unwatchFile(this.#settings.configPath);
+    await this.#all("close", undefined);
+    await this.#pool.close();
+  }
+
+  async #all<Name extends keyof FrontEndOffers>(name: Name, argument: Parameters<FrontEnd["call"]>[1]): Promise<void> {
+    await Promise.all(this.#frontEnds.map((frontEnd) => frontEnd.call(name, argument as never)));
+  }
+}
+
+async function startFrontEnd(
+  start: FrontEndStart,
+  offers: SupervisorOffers,
+  log: Logger,
+): Promise<{ frontEnd: FrontEnd; listens: Listening }> {
+  const worker = new Worker(new URL("./front-end.js", import.meta.url), { workerData: start });
+  const frontEnd: FrontEnd = new Peer(worker, offers);
+  const failed = new Promise<never>((_resolve, reject) => worker.once("error", reject));
+  worker.on("error", (error) => log.fatal({ err: error }, `front end ${start.index} failed`));
+  const listens = await Promise.race([frontEnd.call("listen", undefined), failed]);
+  return { frontEnd, listens };
+}
+
+/**
+ * Takes the port alone for a moment: front ends share theirs through SO_REUSEPORT, which would silently join another
+ * process that listens there too.
+ *
+ * @param port 0 finds a free one
+ * @throws Error when somebody listens there
+ */
+function findPort(host: string, port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once("error", (error) => reject(new Error(`cannot listen on ${host}:${port}: ${error.message}`)));
+    probe.listen({ host, port, exclusive: true }, () => {
+      const address = probe.address();
+      const found = typeof address === "object" && address !== null ? address.port : port;
+      probe.close(() => resolve(found));
+    });
+  });
+}

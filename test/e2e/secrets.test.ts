@@ -1,0 +1,142 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { failure, json, stream } from "../support/answers.ts";
+import { type FakeBedrock, fakeBearer, startFakeBedrock } from "../support/fake-bedrock.ts";
+import { converseFrames, exceptionFrame } from "../support/frames.ts";
+import { type RunningGateway, startGateway } from "../support/gateway.ts";
+import { send, sendH2, speak, userTurn } from "../support/raw-http.ts";
+import { sleep } from "../support/wait.ts";
+
+const identity = {
+  accessKeyId: "ASIACANARYACCESSKEY1",
+  secretAccessKey: "canarySecret/InTheConfiguration+0123456789",
+  sessionToken: "canarySessionToken//InTheConfiguration0123456789==",
+};
+const ofTheClient = {
+  bearer: "canaryClientBearerToken0123456789",
+  sigv4: "canaryClientSignature0123456789abcdef",
+  session: "canaryClientSessionToken0123456789",
+  apiKey: "canaryClientApiKey0123456789",
+  secretKey: "canaryClientSecretKey0123456789",
+  virtualKey: "sk-bf-canaryVirtualKey0123456789",
+};
+const canaries = [...Object.values(identity).slice(1), fakeBearer, ...Object.values(ofTheClient)];
+
+let fake: FakeBedrock;
+let gateway: RunningGateway;
+
+beforeAll(async () => {
+  fake = await startFakeBedrock({ identities: [identity] });
+  const endpoints = { runtime: fake.url, control: fake.url, agent_runtime: fake.url };
+  gateway = await startGateway({
+    env: { CANARY_SECRET: identity.secretAccessKey, BIFROST_LOG_LEVEL: "trace" },
+    config: {
+      providers: {
+        bedrock: {
+          keys: [
+            {
+              name: "signed",
+              models: ["*"],
+              weight: 1,
+              bedrock_key_config: {
+                access_key: identity.accessKeyId,
+                secret_key: "env.CANARY_SECRET",
+                session_token: identity.sessionToken,
+                region: "us-east-1",
+                endpoints,
+              },
+            },
+            {
+              name: "bearer",
+              models: ["*"],
+              weight: 1,
+              value: fakeBearer,
+              bedrock_key_config: { region: "us-east-1", endpoints },
+            },
+          ],
+          network_config: { max_retries: 0 },
+        },
+      },
+    },
+  });
+}, 30_000);
+beforeEach(() => fake.reset());
+afterEach(() => expect(fake.violations).toEqual([]));
+afterAll(async () => {
+  await gateway?.stop();
+  await fake?.[Symbol.asyncDispose]();
+}, 30_000);
+
+describe("credentials", () => {
+  test("of the configuration and of clients appear in no log line, metric, error or answer, at any level", async () => {
+    const heard: string[] = [];
+    const repeat = canaries.join(" ");
+    const headers = [
+      { authorization: `Bearer ${ofTheClient.bearer}`, "x-bf-vk": ofTheClient.virtualKey },
+      {
+        authorization: `AWS4-HMAC-SHA256 Credential=bifrost-dummy-key/20260101/us-west-2/bedrock/aws4_request, SignedHeaders=host, Signature=${ofTheClient.sigv4}`,
+        "x-amz-security-token": ofTheClient.session,
+        "x-api-key": ofTheClient.apiKey,
+      },
+      {
+        "x-bf-bedrock-access-key": "AKIACANARYCLIENT0001",
+        "x-bf-bedrock-secret-key": ofTheClient.secretKey,
+        "x-bf-bedrock-session-token": ofTheClient.session,
+        "x-bf-bedrock-region": "us-east-1",
+        "x-bf-bedrock-api-key": ofTheClient.apiKey,
+      },
+    ];
+    const own = [...Object.values(identity), fakeBearer].join(" ");
+    for (let round = 0; round < 4; round++) {
+      for (const one of headers) {
+        fake.queue(
+          json({ output: { message: { role: "assistant", content: [] } }, stopReason: "end_turn" }),
+          failure(403, "AccessDeniedException", `No: ${own}`),
+          failure(403, "UnrecognizedClientException", `No: ${own}`),
+          failure(403, "UnrecognizedClientException", `No: ${own}`),
+          stream([exceptionFrame("validationException", own)]),
+          stream([...converseFrames().slice(0, 2), exceptionFrame("validationException", own)]),
+        );
+        for (const action of ["converse", "converse", "converse", "converse-stream", "converse-stream"]) {
+          const options = { body: userTurn("hi"), headers: one };
+          const path = `/bedrock/model/vendor.model/${action}`;
+          const answer = await (round % 2 === 0
+            ? send(gateway.url, path, options)
+            : sendH2(gateway.h2url, path, options));
+          heard.push(answer.body.toString("latin1"), JSON.stringify(answer.headers));
+        }
+        expect(fake.violations).toEqual([]);
+        fake.reset();
+      }
+    }
+    heard.push(
+      await speak(gateway.url, `POST /bedrock/model/m/converse HTTP/1.1\r\nauthorization: ${repeat}\r\n`, 200),
+    );
+    heard.push((await send(gateway.url, "/metrics", { method: "GET" })).body.toString());
+    await sleep(200);
+    expect(heard.join("\n").length).toBeGreaterThan(5000);
+    for (const canary of canaries) {
+      expect(
+        heard.filter((text) => text.includes(canary)),
+        canary,
+      ).toEqual([]);
+      expect(gateway.output().includes(canary), canary).toBe(false);
+    }
+  });
+
+  test("stay out of what an invalid configuration is refused with", async () => {
+    const config = {
+      providers: {
+        bedrock: { keys: [{ name: "x", models: ["*"], weight: 1, value: fakeBearer, secret: ofTheClient.secretKey }] },
+      },
+    };
+    let said = "";
+    try {
+      const wrong = await startGateway({ config });
+      await wrong.stop();
+    } catch (error) {
+      said = String(error);
+    }
+    expect(said).toContain("secret");
+    for (const canary of canaries) expect(said).not.toContain(canary);
+  }, 30_000);
+});

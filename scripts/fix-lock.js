@@ -25,7 +25,9 @@ for (const [holder, entry] of Object.entries(packages)) {
 if (missing.length === 0) {
   console.log("package-lock.json names every platform package");
 } else if (process.argv.includes("--check")) {
-  console.error(`package-lock.json lacks ${missing.length} platform packages: run npm run lock\n  ${missing.join("\n  ")}`);
+  console.error(
+    `package-lock.json lacks ${missing.length} platform packages: run npm run lock\n  ${missing.join("\n  ")}`,
+  );
   process.exitCode = 1;
 } else {
   lock.packages = Object.fromEntries(Object.entries(packages).sort(([a], [b]) => (a < b ? -1 : 1)));

@@ -17,11 +17,15 @@ async function main(): Promise<number> {
   let loaded: Loaded;
   try {
     settings = readSettings(process.env, process.argv.slice(2));
-    if (settings.show !== undefined) {
+    if (settings.show === "help" || settings.show === "version") {
       process.stdout.write(settings.show === "help" ? helpText() : `${version()}\n`);
       return 0;
     }
     loaded = await loadConfig(settings, process.env);
+    if (settings.show === "check") {
+      process.stdout.write(`${settings.configPath ?? "The environment"} is a valid configuration.\n`);
+      return 0;
+    }
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     process.stderr.write(

@@ -2,29 +2,20 @@
  * What a SigV4 signature costs: `src/upstream/sigv4.ts` against `@smithy/signature-v4`, both over a Converse request
  * with a body of 1 KB whose hash is part of the work, both with their signing key cached. `npx tsx bench/sign.ts`.
  */
-import { cpus } from "node:os";
 import { fileURLToPath } from "node:url";
 import { SignatureV4 } from "@smithy/signature-v4";
-import { Bench } from "tinybench";
 import { type AwsCredentials, sha256Hex, sign } from "../src/upstream/sigv4.ts";
 import { NodeSha256 } from "../test/support/verify-sigv4.ts";
-
-export interface SignFigures {
-  /** Median microseconds for one signature. */
-  readonly ours: number;
-  readonly oursWithSessionToken: number;
-  readonly smithy: number;
-  /** How many times as long Smithy's takes: the ratio of the medians. */
-  readonly ratio: number;
-}
+import { medians } from "./measure.ts";
+import { markdownTable, renderSection, type Section } from "./report.ts";
 
 const credentials: AwsCredentials = { accessKeyId: "AKIDEXAMPLE", secretAccessKey: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEX" };
 const host = "bedrock-runtime.us-east-1.amazonaws.com";
 const path = "/model/us.anthropic.claude-sonnet-4-20250514-v1%3A0/converse";
 const body = Buffer.alloc(1024, "body");
 
-/** Measures for about six seconds, prints a table, and answers the figures. */
-export async function run(): Promise<SignFigures> {
+/** @param ms how long each of three cases is measured */
+export async function run(ms: number): Promise<Section> {
   const temporary = { ...credentials, sessionToken: "t".repeat(800) };
   const smithy = new SignatureV4({ credentials, region: "us-east-1", service: "bedrock", sha256: NodeSha256 });
   const headers = { "content-type": "application/json", accept: "application/json" };
@@ -33,39 +24,31 @@ export async function run(): Promise<SignFigures> {
   // A millisecond a signature: as under load, a new `x-amz-date` once in a thousand.
   let tick = 0;
   const clock = () => started + tick++;
+  const ours = (own: AwsCredentials) => () =>
+    sign({ ...request, bodyHash: sha256Hex(body) }, own, "us-east-1", "bedrock", clock());
 
-  const bench = new Bench({ time: 2000, warmupTime: 300 })
-    .add("ours", () => {
-      sign({ ...request, bodyHash: sha256Hex(body) }, credentials, "us-east-1", "bedrock", clock());
-    })
-    .add("ours, session token", () => {
-      sign({ ...request, bodyHash: sha256Hex(body) }, temporary, "us-east-1", "bedrock", clock());
-    })
-    .add("@smithy/signature-v4", async () => {
-      await smithy.sign(
-        { method: "POST", protocol: "https:", hostname: host, path, headers: { host, ...headers }, query: {}, body },
-        { signingDate: new Date(clock()) },
-      );
-    });
-  await bench.run();
-
-  const [ours = 0, oursWithSessionToken = 0, theirs = 0] = bench.tasks.map((task) => median(task.result));
-  const figures = { ours, oursWithSessionToken, smithy: theirs, ratio: theirs / ours };
-  console.log(`SigV4, 1 KB body, cached key; Node ${process.version}, ${cpus()[0]?.model ?? "unknown processor"}`);
-  console.table({
-    ours: { "median µs": ours.toFixed(2), ratio: "1.0" },
-    "ours, session token": {
-      "median µs": oursWithSessionToken.toFixed(2),
-      ratio: (oursWithSessionToken / ours).toFixed(1),
+  const cases = [
+    { name: "ours", run: ours(credentials) },
+    { name: "ours, with a session token of 800 bytes", run: ours(temporary) },
+    {
+      name: "`@smithy/signature-v4`",
+      run: () =>
+        smithy.sign(
+          { method: "POST", protocol: "https:", hostname: host, path, headers: { host, ...headers }, query: {}, body },
+          { signingDate: new Date(clock()) },
+        ),
     },
-    "@smithy/signature-v4": { "median µs": theirs.toFixed(2), ratio: figures.ratio.toFixed(1) },
-  });
-  return figures;
+  ];
+  const micros = await medians(cases, ms);
+  const base = micros[0] ?? Number.NaN;
+  return {
+    title: "Signing",
+    text: "A SigV4 signature over a request of 1 KB, hash of the body included, signing key cached.",
+    table: markdownTable(
+      ["", "median µs", "ratio"],
+      micros.map((value, n) => [cases[n]?.name ?? "", value.toFixed(2), (value / base).toFixed(1)]),
+    ),
+  };
 }
 
-function median(result: Bench["tasks"][number]["result"]): number {
-  if (result.state !== "completed") throw new Error(`the measurement ended as ${result.state}`);
-  return result.latency.p50 * 1000;
-}
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) await run();
+if (process.argv[1] === fileURLToPath(import.meta.url)) console.log(renderSection(await run(2000)));

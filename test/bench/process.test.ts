@@ -1,0 +1,94 @@
+import { afterEach, describe, expect, test } from "vitest";
+import { Child, cpuBetween, memoryOf, ownThreadCpu, sampleCpu } from "../../bench/process.ts";
+
+const children: Child[] = [];
+afterEach(async () => {
+  await Promise.all(children.splice(0).map((child) => child.stop(200)));
+});
+
+function start(code: string): Child {
+  const child = new Child("the child", ["-e", code]);
+  children.push(child);
+  return child;
+}
+
+const text = (line: unknown) => (typeof line === "string" ? line : undefined);
+const work = "const end = performance.now() + 200; while (performance.now() < end);";
+
+describe("CPU time", () => {
+  test("counts all threads of a process", async () => {
+    const child = start(`
+      const { Worker } = require("node:worker_threads");
+      process.stdin.once("data", () => {
+        const before = process.cpuUsage();
+        new Worker(${JSON.stringify(`${work} setTimeout(() => 0, 2000)`)}, { eval: true });
+        ${work}
+        setTimeout(() => {
+          const { user, system } = process.cpuUsage(before);
+          console.log(JSON.stringify(String(user + system)));
+        }, 500);
+      });
+      console.log(JSON.stringify("ready"));`);
+    await child.line(text, 5000);
+    const before = sampleCpu(child.pid);
+    child.write({});
+    const used = Number(await child.line(text, 5000));
+    const counted = cpuBetween(before, sampleCpu(child.pid));
+    expect(used).toBeGreaterThan(20_000);
+    expect(Math.abs(counted - used) / used).toBeLessThan(0.2);
+  });
+
+  test("never falls when a thread ends", () => {
+    const before = new Map([
+      ["1", 100],
+      ["2", 900],
+    ]);
+    expect(
+      cpuBetween(
+        before,
+        new Map([
+          ["1", 150],
+          ["3", 7],
+        ]),
+      ),
+    ).toBe(57);
+  });
+
+  test("is read for the calling thread", () => {
+    const before = ownThreadCpu();
+    for (let n = 0; n < 1e7; n++) Math.sqrt(n);
+    expect(ownThreadCpu()).toBeGreaterThan(before);
+  });
+
+  test("of a process that is gone is an error", async () => {
+    const child = start("");
+    await child.stop();
+    expect(() => sampleCpu(child.pid)).toThrow();
+  });
+});
+
+describe("a child", () => {
+  test("has its memory in bytes", async () => {
+    const child = start('console.log("1"); setInterval(() => 0, 1000)');
+    await child.line((line) => line, 5000);
+    const { now, peak } = memoryOf(child.pid);
+    expect(now).toBeGreaterThan(10 * 1024 * 1024);
+    expect(peak).toBeGreaterThanOrEqual(now);
+  });
+
+  test("that ends instead of speaking is reported with what it said", async () => {
+    const child = start('console.error("no port"); process.exitCode = 3');
+    await expect(child.line((line) => line, 5000)).rejects.toThrow(/ended:\nno port/);
+  });
+
+  test("that says nothing is given up", async () => {
+    await expect(start("setInterval(() => 0, 1000)").line((line) => line, 100)).rejects.toThrow(/said nothing/);
+  });
+
+  test("is ended even when it does not listen to SIGTERM", async () => {
+    const child = start('process.on("SIGTERM", () => 0); setInterval(() => 0, 1000); console.log("1")');
+    await child.line((line) => line, 5000);
+    await child.stop(200);
+    expect(() => process.kill(child.pid, 0)).toThrow();
+  });
+});

@@ -1,0 +1,246 @@
+/** How a client's operation speaks: its body read into Converse, and answers and streams written in its own wire format. */
+import type { ConverseEvent, ConverseRequest, ConverseResponse, TokenUsage } from "../bedrock/converse.ts";
+import { readConverse } from "../bedrock/converse-reader.ts";
+import { BedrockError, refuseField } from "../bedrock/errors.ts";
+import { encodeEvent } from "../bedrock/event-stream.ts";
+import type { EmbeddingRequest, Family, FamilyContext, InvocationMetrics } from "../bedrock/families/family.ts";
+import { chooseFamily } from "../bedrock/families/index.ts";
+import { isJsonObject, type JsonObject } from "../bedrock/json.ts";
+import type { Route } from "../bedrock/operations.ts";
+import { readMember, readObject, readText, refuseMember } from "../bedrock/reading.ts";
+import type { ReplyHeaders, RequestHeaders } from "../http/exchange.ts";
+import type { Usage } from "../telemetry/metrics.ts";
+import { readInvokeHeaders } from "./invoke-headers.ts";
+
+export type ClientFormat = TextFormat | EmbeddingFormat;
+
+/** Converse in either form, and InvokeModel in a family that generates. */
+export interface TextFormat {
+  readonly kind: "text";
+  readonly request: ConverseRequest;
+  /** @throws BedrockError ModelErrorException when the family has no form for a block of the answer */
+  answer(response: ConverseResponse): ClientAnswer;
+  /** @param startedAt when the request went to the model, in the terms of `performance.now()` */
+  stream(startedAt: number): StreamFormat;
+}
+
+/** InvokeModel in a family that makes vectors. */
+export interface EmbeddingFormat {
+  readonly kind: "embedding";
+  readonly request: EmbeddingRequest;
+  /**
+   * @param vectors one for each text of the request
+   * @param latencyMs how long the model took
+   */
+  answer(vectors: readonly (readonly number[])[], inputTokens: number, latencyMs: number): ClientAnswer;
+}
+
+/** A whole answer with status 200. */
+export interface ClientAnswer {
+  readonly headers: ReplyHeaders;
+  readonly body: string;
+}
+
+/** Writes one streamed answer; it keeps state, so each stream needs its own. */
+export interface StreamFormat {
+  readonly headers: ReplyHeaders;
+  /**
+   * The frames of one event, none for some events of some families. The frames of `metadata` are the last.
+   *
+   * @throws BedrockError ModelErrorException when the family has no form for the event
+   */
+  encode(event: ConverseEvent): readonly Uint8Array[];
+}
+
+export interface ReadContext {
+  readonly headers: RequestHeaders;
+  /** The model is not Bedrock's, so that its id says nothing about the body's family. */
+  readonly foreign: boolean;
+  /** Ids in the answer are made from it. */
+  readonly requestId: string;
+}
+
+const json: ReplyHeaders = [["content-type", "application/json"]];
+const eventStream: ReplyHeaders = [["content-type", "application/vnd.amazon.eventstream"]];
+const invokeStream: ReplyHeaders = [...eventStream, ["x-amzn-bedrock-content-type", "application/json"]];
+
+/**
+ * Reads the body of Converse, ConverseStream, InvokeModel or InvokeModelWithResponseStream.
+ *
+ * @throws BedrockError ValidationException when the body is no JSON object, or naming the field that is wrong
+ */
+export function readClientRequest(route: Route, modelId: string, body: Buffer, context: ReadContext): ClientFormat {
+  const parsed = parseBody(body);
+  const { name, streams } = route.operation;
+  if (name === "Converse" || name === "ConverseStream") return converseFormat(readConverse(parsed, streams));
+  return invokeFormat(modelId, parsed, streams, context);
+}
+
+/**
+ * Reads the body of CountTokens: what is to be counted.
+ *
+ * @throws BedrockError ValidationException when the body is no JSON object, or naming the field that is wrong
+ */
+export function readCountTokens(modelId: string, body: Buffer, foreign: boolean): ConverseRequest {
+  const { input } = readObject(parseBody(body), "", countFields);
+  const [name, member] = readMember(input, "input");
+  const path = `input.${name}`;
+  if (name === "converse") {
+    const fields = readObject(member, path, countConverseFields);
+    return within(path, () => readConverse(fields, false));
+  }
+  if (name !== "invokeModel") throw refuseMember("input", name);
+  const bytes = Buffer.from(readText(readObject(member, path, countInvokeFields).body, `${path}.body`), "base64");
+  return within(`${path}.body`, () => {
+    const invoke = parseBody(bytes);
+    const family = chooseFamily(modelId, invoke, foreign);
+    if (family.kind === "text") return family.read(invoke);
+    throw new BedrockError("ValidationException", "The provided model doesn't support counting tokens.");
+  });
+}
+
+const countFields = new Set(["input"]);
+const countConverseFields = new Set(["messages", "system", "toolConfig", "additionalModelRequestFields"]);
+const countInvokeFields = new Set(["body"]);
+
+/** The answer of CountTokens. */
+export function writeCountTokens(inputTokens: number): ClientAnswer {
+  return { headers: json, body: JSON.stringify({ inputTokens }) };
+}
+
+/**
+ * Parses a request body.
+ *
+ * @throws BedrockError ValidationException when it is empty, no JSON, or no object
+ */
+export function parseBody(body: Buffer): JsonObject {
+  if (body.length === 0) throw refuseField("body", "is empty; it must be a JSON object.");
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(body.toString("utf8"));
+  } catch (error) {
+    const reason = error instanceof Error ? `: ${error.message.slice(0, maxReasonLength)}` : "";
+    throw refuseField("body", `is not valid JSON${reason}.`);
+  }
+  if (isJsonObject(parsed)) return parsed;
+  throw refuseField("body", `must be a JSON object, not ${Array.isArray(parsed) ? "a list" : `${typeof parsed}`}.`);
+}
+
+const maxReasonLength = 200;
+
+/** The usage of an answer as the gateway counts it. */
+export function usageOf(usage: TokenUsage): Usage {
+  const { inputTokens, outputTokens, cacheReadInputTokens, cacheWriteInputTokens } = usage;
+  return {
+    inputTokens,
+    outputTokens,
+    ...(cacheReadInputTokens !== undefined && { cacheReadInputTokens }),
+    ...(cacheWriteInputTokens !== undefined && { cacheWriteInputTokens }),
+  };
+}
+
+function converseFormat(request: ConverseRequest): TextFormat {
+  return {
+    kind: "text",
+    request,
+    answer: (response) => ({ headers: json, body: JSON.stringify(response) }),
+    stream: () => ({
+      headers: eventStream,
+      encode: (event) => Object.entries(event).map(([name, payload]) => encodeEvent(name, JSON.stringify(payload))),
+    }),
+  };
+}
+
+function invokeFormat(modelId: string, body: JsonObject, streams: boolean, context: ReadContext): ClientFormat {
+  const familyContext: FamilyContext = { modelId, requestId: context.requestId, body };
+  const family = chooseFamily(modelId, body, context.foreign);
+  if (family.kind === "text") {
+    return {
+      kind: "text",
+      request: { ...family.read(body), ...readInvokeHeaders(context.headers) },
+      answer: (response) => writeInvoke(family, response, familyContext),
+      stream: (startedAt) => new InvokeStreamFormat(family, familyContext, startedAt),
+    };
+  }
+  if (streams) {
+    throw new BedrockError("ValidationException", "A model that makes embeddings does not stream: use InvokeModel.");
+  }
+  const request = family.read(body);
+  return {
+    kind: "embedding",
+    request,
+    answer: (vectors, inputTokens, latencyMs) => ({
+      headers: [
+        ...json,
+        ["x-amzn-bedrock-input-token-count", String(inputTokens)],
+        ["x-amzn-bedrock-invocation-latency", String(Math.round(latencyMs))],
+      ],
+      body: JSON.stringify(family.write(vectors, inputTokens, request, familyContext)),
+    }),
+  };
+}
+
+/** Bedrock counts tokens of InvokeModel in headers (seen in recorded traffic, not in the service model). */
+function writeInvoke(family: Family, response: ConverseResponse, context: FamilyContext): ClientAnswer {
+  const { usage, metrics, performanceConfig, serviceTier } = response;
+  const counted: readonly (readonly [string, string | number | undefined])[] = [
+    ["input-token-count", usage.inputTokens],
+    ["output-token-count", usage.outputTokens],
+    ["cache-read-input-token-count", usage.cacheReadInputTokens || undefined],
+    ["cache-write-input-token-count", usage.cacheWriteInputTokens || undefined],
+    ["invocation-latency", Math.round(metrics.latencyMs)],
+    ["performanceconfig-latency", performanceConfig?.latency],
+    ["service-tier", serviceTier?.type],
+  ];
+  const headers = [...json];
+  for (const [name, value] of counted) if (value !== undefined) headers.push([`x-amzn-bedrock-${name}`, String(value)]);
+  return { headers, body: JSON.stringify(family.write(response, context)) };
+}
+
+class InvokeStreamFormat implements StreamFormat {
+  readonly headers = invokeStream;
+  readonly #stream: ReturnType<Family["stream"]>;
+  readonly #startedAt: number;
+  #firstByteMs: number | undefined;
+
+  constructor(family: Family, context: FamilyContext, startedAt: number) {
+    this.#stream = family.stream(context);
+    this.#startedAt = startedAt;
+  }
+
+  encode(event: ConverseEvent): readonly Uint8Array[] {
+    this.#firstByteMs ??= performance.now() - this.#startedAt;
+    const objects = this.#stream.push(event);
+    if (!("metadata" in event)) return objects.map(encodeChunk);
+    const { usage, metrics } = event.metadata;
+    return [...objects, ...this.#stream.end(this.#metrics(usage, metrics.latencyMs))].map(encodeChunk);
+  }
+
+  #metrics(usage: TokenUsage, latencyMs: number): InvocationMetrics {
+    const { inputTokens, outputTokens, cacheReadInputTokens = 0, cacheWriteInputTokens = 0 } = usage;
+    return {
+      inputTokenCount: inputTokens,
+      outputTokenCount: outputTokens,
+      invocationLatency: Math.round(latencyMs),
+      firstByteLatency: Math.round(Math.min(this.#firstByteMs ?? latencyMs, latencyMs)),
+      ...(cacheReadInputTokens > 0 && { cacheReadInputTokenCount: cacheReadInputTokens }),
+      ...(cacheWriteInputTokens > 0 && { cacheWriteInputTokenCount: cacheWriteInputTokens }),
+    };
+  }
+}
+
+function encodeChunk(object: JsonObject): Buffer {
+  return encodeEvent("chunk", `{"bytes":"${Buffer.from(JSON.stringify(object)).toString("base64")}"}`);
+}
+
+/** Puts the place of a body inside another one before the path that a refusal names. */
+function within<T>(path: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof BedrockError && error.type === "ValidationException") {
+      throw new BedrockError("ValidationException", `${path}.${error.message}`, { cause: error });
+    }
+    throw error;
+  }
+}

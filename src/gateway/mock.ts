@@ -1,0 +1,137 @@
+/** The mock provider on the road: reads what the client asks, waits as long as a rule says, and answers. */
+import { BedrockError } from "../bedrock/errors.ts";
+import type { JsonObject } from "../bedrock/json.ts";
+import type { Route } from "../bedrock/operations.ts";
+import { breakOff } from "../providers/mock/break-off.ts";
+import { getModel, getProfile, listModels, listProfiles } from "../providers/mock/catalogue.ts";
+import { countInputTokens } from "../providers/mock/conversation.ts";
+import { applyGuardrail } from "../providers/mock/guardrail.ts";
+import { planEmbeddings, planMock } from "../providers/mock/mock.ts";
+import { rerank } from "../providers/mock/rerank.ts";
+import type { ActiveRequest } from "./active-request.ts";
+import type { Attempted, Failure, WholeAnswer } from "./attempt.ts";
+import {
+  type ClientAnswer,
+  type EmbeddingFormat,
+  parseBody,
+  readClientRequest,
+  readCountTokens,
+  type TextFormat,
+  usageOf,
+  writeCountTokens,
+} from "./client-format.ts";
+import { mockSource } from "./mock-feed.ts";
+import type { MockProvider } from "./providers.ts";
+
+/**
+ * Answers in the place of a model. Without delays in the rules it waits for nothing.
+ *
+ * @param model the model id, undefined for operations that name none
+ * @throws BedrockError when the request is wrong, or is for an operation that the mock does not serve
+ */
+export async function answerMock(
+  request: ActiveRequest,
+  route: Route,
+  model: string | undefined,
+  body: Buffer,
+  provider: MockProvider,
+): Promise<Attempted> {
+  request.attempts = 1;
+  const modelId = model ?? "";
+  const label = route.labels[0] ?? "";
+  switch (route.operation.name) {
+    case "Converse":
+    case "ConverseStream":
+    case "InvokeModel":
+    case "InvokeModelWithResponseStream": {
+      const { headers } = request.exchange;
+      // Clients call the mock by the names of Bedrock's models, and expect their families.
+      const format = readClientRequest(route, modelId, body, { headers, foreign: false, requestId: request.id });
+      if (format.kind === "embedding") return answerEmbeddings(request, modelId, format, provider);
+      return answerText(request, modelId, format, provider, route.operation.streams);
+    }
+    case "CountTokens":
+      return whole(writeCountTokens(countInputTokens(readCountTokens(modelId, body, false))));
+    case "ListFoundationModels":
+      return object(listModels(new URLSearchParams(request.exchange.query)));
+    case "GetFoundationModel":
+      return object(getModel(label));
+    case "ListInferenceProfiles":
+      return object(listProfiles());
+    case "GetInferenceProfile":
+      return object(getProfile(label));
+    case "ApplyGuardrail":
+      return object(applyGuardrail(parseBody(body)));
+    case "Rerank":
+      return object(rerank(parseBody(body)));
+    case "InvokeGuardrailChecks":
+    case "StartAsyncInvoke":
+    case "GetAsyncInvoke":
+    case "ListAsyncInvokes":
+      throw new BedrockError(
+        "ValidationException",
+        `The mock provider does not serve ${route.operation.name}. Configure a Bedrock provider for it.`,
+      );
+  }
+}
+
+async function answerText(
+  request: ActiveRequest,
+  modelId: string,
+  format: TextFormat,
+  provider: MockProvider,
+  streams: boolean,
+): Promise<Attempted> {
+  const startedAt = performance.now();
+  const plan = planMock(provider.rules, modelId, format.request, Math.random());
+  if (plan.latencyMs > 0) await pause(plan.latencyMs, request);
+  if (request.over) return cancelled(request);
+  if (plan.error !== null && (!streams || plan.error.afterChunks === null)) return failure(plan.error.error);
+  if (!streams) return whole(format.answer(plan.response), usageOf(plan.response.usage));
+  const stream = format.stream(startedAt);
+  return { kind: "stream", headers: stream.headers, source: mockSource(breakOff(plan), plan.chunkDelayMs, stream) };
+}
+
+async function answerEmbeddings(
+  request: ActiveRequest,
+  modelId: string,
+  format: EmbeddingFormat,
+  provider: MockProvider,
+): Promise<Attempted> {
+  const plan = planEmbeddings(provider.rules, modelId, format.request, Math.random());
+  if (plan.latencyMs > 0) await pause(plan.latencyMs, request);
+  if (request.over) return cancelled(request);
+  if (plan.error !== undefined) return failure(plan.error);
+  const usage = { inputTokens: plan.inputTokens, outputTokens: 0 };
+  return whole(format.answer(plan.vectors, plan.inputTokens, plan.latencyMs), usage);
+}
+
+/** Waits, or less when the request is over before. The time counts as the upstream's. */
+async function pause(ms: number, request: ActiveRequest): Promise<void> {
+  const from = performance.now();
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    request.whenOver(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+  request.whenOver(undefined);
+  request.upstreamMs += performance.now() - from;
+}
+
+function whole({ headers, body }: ClientAnswer, usage?: WholeAnswer["usage"]): WholeAnswer {
+  return { kind: "answer", status: 200, headers, body, usage };
+}
+
+function object(value: JsonObject): WholeAnswer {
+  return whole({ headers: [["content-type", "application/json"]], body: JSON.stringify(value) });
+}
+
+function failure(reply: BedrockError): Failure {
+  return { kind: "failure", retry: "nobody", reply };
+}
+
+function cancelled(request: ActiveRequest): Failure {
+  return failure(request.ended ?? new BedrockError("ServiceUnavailableException", "The client left."));
+}

@@ -11,7 +11,6 @@ import type {
   ToolSpec,
 } from "./converse.ts";
 import { refuseField } from "./errors.ts";
-import { isJsonObject, type JsonObject } from "./json.ts";
 import {
   at,
   readAnyObject,
@@ -19,6 +18,7 @@ import {
   readCount,
   readDocument,
   readFraction,
+  readJsonObject,
   readList,
   readMember,
   readName,
@@ -27,7 +27,6 @@ import {
   readText,
   readWord,
   refuseMember,
-  wrongType,
 } from "./reading.ts";
 
 const maxStopSequences = 2500;
@@ -98,13 +97,6 @@ export function readConverse(body: unknown, streaming: boolean): ConverseRequest
   };
 }
 
-/** A JSON object, kept as it is. */
-export function readJsonObject(value: unknown, path: string): JsonObject {
-  const document = readDocument(value, path);
-  if (isJsonObject(document)) return document;
-  throw wrongType(value, path, "an object");
-}
-
 function readInferenceConfig(value: unknown, path: string): InferenceConfig {
   const { maxTokens, temperature, topP, stopSequences } = readObject(value, path, inferenceFields);
   return {
@@ -115,7 +107,8 @@ function readInferenceConfig(value: unknown, path: string): InferenceConfig {
   };
 }
 
-function readStopSequences(value: unknown, path: string): readonly string[] {
+/** Non-empty strings, at most 2,500. */
+export function readStopSequences(value: unknown, path: string): readonly string[] {
   const sequences = readList(value, path, readName);
   if (sequences.length > maxStopSequences) throw refuseField(path, `must have at most ${maxStopSequences} items`);
   return sequences;
@@ -266,7 +259,8 @@ function readOutputConfig(value: unknown): OutputConfig {
   };
 }
 
-function readEffort(value: unknown, path: string): string {
+/** A word of at most 16 characters; which ones there are is the model's to say. */
+export function readEffort(value: unknown, path: string): string {
   const effort = readName(value, path);
   if (effort.length > maxEffortLength) throw refuseField(path, `must have at most ${maxEffortLength} characters`);
   return effort;

@@ -3,7 +3,7 @@
  * be, or throws a ValidationException that names the path. A member that is null counts as absent.
  */
 import { refuseField } from "./errors.ts";
-import { isJsonObject, type JsonValue } from "./json.ts";
+import { isJsonObject, isJsonValue, type JsonObject, type JsonValue } from "./json.ts";
 
 export type Fields = Readonly<Record<string, unknown>>;
 export type Read<T> = (value: unknown, path: string) => T;
@@ -128,6 +128,25 @@ export function readDocument(value: unknown, path: string): JsonValue {
   return value;
 }
 
+/** A JSON object, kept as it is. */
+export function readJsonObject(value: unknown, path: string): JsonObject {
+  if (!isJsonObject(value)) throw wrongType(value, path, "an object");
+  readDocument(value, path);
+  return value;
+}
+
+/** The members of an object that are none of the known ones, each kept as it is. */
+export function readRest(fields: Fields, known: ReadonlySet<string>, path = ""): JsonObject {
+  const rest: [string, JsonValue][] = [];
+  for (const [name, member] of Object.entries(fields)) {
+    if (known.has(name) || member == null) continue;
+    const place = at(path, name);
+    if (name === "__proto__") throw refuseField(place, "is a name that is not accepted");
+    rest.push([name, readDocument(member, place)]);
+  }
+  return Object.fromEntries(rest);
+}
+
 interface Fault {
   readonly path: string;
   readonly reason: string;
@@ -162,8 +181,8 @@ export function wrongType(value: unknown, path: string, wanted: string): Error {
 function describe(value: unknown): string {
   if (Array.isArray(value)) return "a list";
   if (typeof value === "string") return "a string";
-  if (typeof value === "object") return "an object";
-  return String(value);
+  if (typeof value === "number" || typeof value === "boolean") return String(value);
+  return "an object";
 }
 
 /** A client's text as it may stand in a message. */

@@ -25,6 +25,7 @@ export type InvocationMetrics = {
 };
 
 export interface Family {
+  readonly kind: "text";
   readonly name: string;
   /**
    * Reads a body. Inference parameters that Converse has no member for become `additionalModelRequestFields`.
@@ -32,7 +33,11 @@ export interface Family {
    * @throws BedrockError ValidationException naming the path of a field that is wrong, or that Converse cannot carry
    */
   read(body: JsonObject): ConverseRequest;
-  /** @throws BedrockError ModelErrorException when the answer holds a block this family has no form for */
+  /**
+   * Reasoning is left out by a family that has no form for it: its body could not ask for any.
+   *
+   * @throws BedrockError ModelErrorException when the answer holds another block this family has no form for
+   */
   write(answer: ConverseResponse, context: FamilyContext): JsonObject;
   stream(context: FamilyContext): FamilyStream;
 }
@@ -60,6 +65,7 @@ export interface EmbeddingRequest {
 }
 
 export interface EmbeddingFamily {
+  readonly kind: "embedding";
   readonly name: string;
   /** @throws BedrockError ValidationException naming the path of a field that is wrong or cannot be served */
   read(body: JsonObject): EmbeddingRequest;

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { type Loaded, loadConfig } from "./config/load.ts";
 import { ConfigError } from "./config/problems.ts";
 import { helpText, readSettings, type Settings } from "./config/settings.ts";
+import { providerTable } from "./providers/table.ts";
 import { createLogger } from "./telemetry/log.ts";
 import { startGateway } from "./threads/supervisor.ts";
 
@@ -21,7 +22,7 @@ async function main(): Promise<number> {
       process.stdout.write(settings.show === "help" ? helpText() : `${version()}\n`);
       return 0;
     }
-    loaded = await loadConfig(settings, process.env);
+    loaded = await loadConfig(settings, process.env, providerTable);
     if (settings.show === "check") {
       process.stdout.write(`${settings.configPath ?? "The environment"} is a valid configuration.\n`);
       return 0;
@@ -39,7 +40,8 @@ async function main(): Promise<number> {
     running = await startGateway(settings, loaded, log);
   } catch (error) {
     log.fatal({ err: error }, "the gateway cannot start");
-    return 1;
+    // Threads that had started would keep the process alive.
+    process.exit(1);
   }
   const { port, h2Port } = running.listening;
   const host = settings.host.includes(":") ? `[${settings.host}]` : settings.host;
@@ -57,7 +59,8 @@ async function main(): Promise<number> {
     "ready",
   );
   process.on("SIGHUP", () => void running.reload());
-  await waitForStop();
+  const asked = await Promise.race([waitForStop().then(() => true), running.broken.then(() => false)]);
+  if (!asked) log.fatal("a front end has died: the others finish what they have, and the process ends");
   log.info(`stopping; running requests have ${settings.drainSeconds} seconds`);
   const again = waitForStop().then(async () => {
     log.warn("stopped at once by a second signal");
@@ -66,7 +69,7 @@ async function main(): Promise<number> {
   });
   const byItself = await Promise.race([running.stop(settings.drainSeconds), again]);
   log.info("stopped");
-  process.exit(byItself === true ? 0 : 1);
+  process.exit(asked && byItself === true ? 0 : 1);
 }
 
 function waitForStop(): Promise<void> {

@@ -4,15 +4,26 @@ import { ZodError, type z } from "zod";
 import { ConfigError, pathText } from "./problems.ts";
 import { resolveReferences } from "./references.ts";
 import {
-  type BedrockKeyConfig,
   type Config,
   customSchema,
   fileSchema,
+  type Named,
   type ProviderConfig,
-  type ProviderKind,
-  providerKinds,
+  providerSchemas,
+  type TranslatedConfig,
 } from "./schema.ts";
 import type { Settings } from "./settings.ts";
+
+/** What the configuration has to know of the providers that are built in, beside Bedrock and the mock. */
+export interface Catalogue {
+  readonly [type: string]: {
+    /** Undefined when only the operator knows it. */
+    readonly baseUrl: string | undefined;
+    readonly keyOptional: boolean;
+    /** The environment variable that holds its key. */
+    readonly environment: string | undefined;
+  };
+}
 
 export interface Loaded {
   readonly config: Config;
@@ -28,13 +39,14 @@ export interface Loaded {
 export async function loadConfig(
   settings: Pick<Settings, "configPath">,
   environment: NodeJS.ProcessEnv,
+  catalogue: Catalogue,
 ): Promise<Loaded> {
   if (settings.configPath !== undefined) {
-    const config = readConfig(await readJson(settings.configPath), environment);
+    const config = readConfig(await readJson(settings.configPath), environment, catalogue);
     return Object.keys(config.providers).length > 0 ? { config, source: "file" } : withMock(config);
   }
-  const found = providersOf(environment);
-  const config = readConfig({ providers: found }, environment);
+  const found = providersOf(environment, catalogue);
+  const config = readConfig({ providers: found }, environment, catalogue);
   return Object.keys(found).length > 0 ? { config, source: "environment" } : withMock(config);
 }
 
@@ -43,7 +55,7 @@ export async function loadConfig(
  *
  * @throws ConfigError
  */
-export function readConfig(json: unknown, environment: NodeJS.ProcessEnv): Config {
+export function readConfig(json: unknown, environment: NodeJS.ProcessEnv, catalogue: Catalogue): Config {
   const problems: string[] = [];
   const resolved = resolveReferences(json, environment, problems);
   const file = parse(fileSchema, resolved, [], problems);
@@ -51,7 +63,7 @@ export function readConfig(json: unknown, environment: NodeJS.ProcessEnv): Confi
   // From what was written, so that a fault elsewhere does not hide those of the providers.
   const written = isObject(resolved) && isObject(resolved.providers) ? resolved.providers : {};
   for (const [name, value] of Object.entries(written)) {
-    const provider = readProvider(name, value, problems);
+    const provider = readProvider(name, value, catalogue, problems);
     if (provider !== undefined) providers.push([name, provider]);
   }
   if (file === undefined || problems.length > 0) throw new ConfigError(problems);
@@ -59,53 +71,97 @@ export function readConfig(json: unknown, environment: NodeJS.ProcessEnv): Confi
   return { ...rest, providers: Object.fromEntries(providers) };
 }
 
-function readProvider(name: string, value: unknown, problems: string[]): ProviderConfig | undefined {
+function readProvider(
+  name: string,
+  value: unknown,
+  catalogue: Catalogue,
+  problems: string[],
+): ProviderConfig | undefined {
   const path = ["providers", name];
   if (!/^[\w.-]+$/.test(name)) {
     problems.push(`${pathText(path)}: a provider's name must consist of letters, digits, dots, dashes and underscores`);
     return undefined;
   }
   const { custom_provider_config: custom, ...own } = isObject(value) ? value : {};
-  const kind = kindOf(name, custom, path, problems);
-  if (kind === undefined) return undefined;
+  const type = typeOf(name, custom, path, catalogue, problems);
+  if (type === undefined) return undefined;
   const body = isObject(value) ? own : value;
-  if (kind === "mock") {
-    const mock = parse(providerKinds.mock, body, path, problems);
-    return mock && { kind, ...mock };
+  switch (type) {
+    case "mock": {
+      const mock = parse(providerSchemas.mock, body, path, problems);
+      return mock && { kind: "mock", ...mock };
+    }
+    case "bedrock": {
+      const bedrock = parse(providerSchemas.bedrock, body, path, problems);
+      return bedrock && { kind: "bedrock", ...bedrock, keys: named(bedrock.keys, [...path, "keys"], problems) };
+    }
+    default: {
+      const read = parse(providerSchemas.translated, body, path, problems);
+      if (read === undefined) return undefined;
+      const keys = named(read.keys, [...path, "keys"], problems);
+      const provider: TranslatedConfig = { kind: "translated", type, ...read, keys };
+      checkReach(provider, catalogue, path, problems);
+      return provider;
+    }
   }
-  const bedrock = parse(providerKinds.bedrock, body, path, problems);
-  return bedrock && { kind, ...bedrock, keys: named(bedrock.keys, [...path, "keys"], problems) };
 }
 
-function kindOf(
+function typeOf(
   name: string,
   custom: unknown,
   path: readonly PropertyKey[],
+  catalogue: Catalogue,
   problems: string[],
-): ProviderKind | undefined {
-  const builtIn = name === "bedrock" || name === "mock" ? name : undefined;
+): string | undefined {
+  const types = ["bedrock", "mock", ...Object.keys(catalogue)];
   if (custom == null) {
-    if (builtIn !== undefined) return builtIn;
-    const known = Object.keys(providerKinds).join(", ");
+    if (types.includes(name)) return name;
     problems.push(
-      `${pathText(path)}: is not a provider of this version (${known}); ` +
+      `${pathText(path)}: is not a known provider (${types.join(", ")}); ` +
         "a name of your own needs custom_provider_config.base_provider_type",
     );
     return undefined;
   }
-  if (builtIn !== undefined) {
-    problems.push(`${pathText([...path, "custom_provider_config"])}: ${name} is a provider of its own kind already`);
+  const customPath = [...path, "custom_provider_config"];
+  if (types.includes(name)) {
+    problems.push(`${pathText(customPath)}: ${name} is a provider of its own kind already`);
     return undefined;
   }
-  return parse(customSchema, custom, [...path, "custom_provider_config"], problems)?.base_provider_type;
+  const type = parse(customSchema, custom, customPath, problems)?.base_provider_type;
+  if (type === undefined || types.includes(type)) return type;
+  problems.push(`${pathText([...customPath, "base_provider_type"])}: must be one of ${types.join(", ")}`);
+  return undefined;
+}
+
+/** Sees that every key knows where to go, and with which credential. */
+function checkReach(
+  { type, keys, network_config: network }: TranslatedConfig,
+  catalogue: Catalogue,
+  path: readonly PropertyKey[],
+  problems: string[],
+): void {
+  const known = catalogue[type];
+  for (const [index, key] of keys.entries()) {
+    const keyPath = [...path, "keys", index];
+    if (type === "vertex") {
+      if (key.vertex_key_config == null) problems.push(`${pathText([...keyPath, "vertex_key_config"])}: is required`);
+      continue;
+    }
+    if (key.value == null && known?.keyOptional !== true)
+      problems.push(`${pathText([...keyPath, "value"])}: is required`);
+    if (known?.baseUrl !== undefined || network.base_url !== null) continue;
+    if (type !== "azure") problems.push(`${pathText([...path, "network_config", "base_url"])}: is required`);
+    else if (key.azure_key_config?.endpoint == null)
+      problems.push(`${pathText([...keyPath, "azure_key_config", "endpoint"])}: is required`);
+  }
 }
 
 /** Gives every key its id, and sees that no id or name stands twice. */
-function named(
-  keys: z.output<typeof providerKinds.bedrock>["keys"],
+function named<Key extends { readonly id?: string | null | undefined; readonly name: string }>(
+  keys: readonly Key[],
   path: readonly PropertyKey[],
   problems: string[],
-): BedrockKeyConfig[] {
+): Named<Key>[] {
   const ids = new Set<string>();
   const names = new Set<string>();
   return keys.map((key, index) => {
@@ -119,10 +175,16 @@ function named(
 }
 
 /** What a gateway without a file finds to serve with. */
-function providersOf(environment: NodeJS.ProcessEnv): Record<string, unknown> {
+function providersOf(environment: NodeJS.ProcessEnv, catalogue: Catalogue): Record<string, unknown> {
+  const found: Record<string, unknown> = {};
   const token = environment.AWS_BEARER_TOKEN_BEDROCK;
-  if (!token && !environment.AWS_REGION && !environment.AWS_PROFILE) return {};
-  return { bedrock: { keys: [token ? { name: "environment", value: token } : { name: "environment" }] } };
+  if (token) found.bedrock = { keys: [{ name: "environment", value: token }] };
+  else if (environment.AWS_REGION || environment.AWS_PROFILE) found.bedrock = { keys: [{ name: "environment" }] };
+  for (const [type, { environment: variable, baseUrl }] of Object.entries(catalogue)) {
+    if (variable === undefined || baseUrl === undefined || !environment[variable]) continue;
+    found[type] = { keys: [{ name: "environment", value: environment[variable] }] };
+  }
+  return found;
 }
 
 function withMock(config: Config): Loaded {

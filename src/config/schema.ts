@@ -35,6 +35,9 @@ const networkSchema = z.strictObject({
   base_url: httpUrl.nullable().default(null).describe("Origin of the provider, with a path prefix if it has one."),
   default_request_timeout_in_seconds: seconds.default(300).describe("The longest wait for an answer to begin."),
   stream_idle_timeout_in_seconds: seconds.default(300).describe("The longest silence within an answer."),
+  stream_start_timeout_in_seconds: seconds
+    .default(60)
+    .describe("The longest wait for a stream's first content, while another key or target could be asked instead."),
   max_retries: z.int().min(0).max(20).default(2),
   retry_backoff_initial: milliseconds.default(200),
   retry_backoff_max: milliseconds.default(5000),
@@ -93,8 +96,14 @@ const bedrockKeySchema = z
     });
   });
 
+const loadBalancing = z
+  .enum(["weighted", "adaptive", "least-busy", "latency"])
+  .default("weighted")
+  .describe("How one of several available keys is chosen.");
+
 const bedrockSchema = z.strictObject({
   keys: z.array(bedrockKeySchema).min(1),
+  load_balancing: loadBalancing,
   network_config: networkSchema.prefault({}),
 });
 
@@ -124,8 +133,35 @@ const mockRuleSchema = z.strictObject({
 
 const mockSchema = z.strictObject({ rules: z.array(mockRuleSchema).default([]) });
 
+/** A provider with an API of its own, reached by translation. */
+const translatedKeySchema = z.strictObject({
+  ...keyFields,
+  value: optionalText.describe('The API key; "none" where the server wants no key.'),
+  azure_key_config: z
+    .strictObject({
+      endpoint: httpUrl.nullish().describe("https://NAME.openai.azure.com"),
+      api_version: optionalText.describe(
+        "Without one the v1 API is used, with one the deployments API of that version.",
+      ),
+    })
+    .nullish(),
+  vertex_key_config: z
+    .strictObject({
+      project_id: optionalText,
+      region: z.string().regex(/^[a-z]+(?:-[a-z]+\d{1,2})?$/, "must be the name of a region, such as us-central1"),
+      auth_credentials: optionalText.describe("A service account's JSON, or the path of its file."),
+    })
+    .nullish(),
+});
+
+const translatedSchema = z.strictObject({
+  keys: z.array(translatedKeySchema).min(1),
+  load_balancing: loadBalancing,
+  network_config: networkSchema.prefault({}),
+});
+
 const customSchema = z.strictObject({
-  base_provider_type: z.enum(["bedrock", "mock"]).describe("Whose API the provider speaks."),
+  base_provider_type: text.describe("Whose API the provider speaks: bedrock, mock, openai, anthropic, gemini, …"),
 });
 
 /** A section whose feature is not there yet: named, so that a file may hold its neutral form, and refused otherwise. */
@@ -153,10 +189,9 @@ const fileFields = {
 };
 
 /** What a provider may be. */
-export const providerKinds = { bedrock: bedrockSchema, mock: mockSchema } as const;
-export type ProviderKind = keyof typeof providerKinds;
+export const providerSchemas = { bedrock: bedrockSchema, mock: mockSchema, translated: translatedSchema } as const;
 
-/** The file, with providers still to be read by {@link readProvider}. */
+/** The file, with providers still to be read by their own schema. */
 export const fileSchema = z.strictObject({ ...fileFields, providers: z.record(text, z.unknown()).default({}) });
 
 /** The file as an editor's schema sees it. */
@@ -166,6 +201,7 @@ export const documentedSchema = z.strictObject({
     .object({ bedrock: bedrockSchema.optional(), mock: mockSchema.optional() })
     .catchall(
       z.union([
+        translatedSchema.extend({ custom_provider_config: customSchema.optional() }),
         bedrockSchema.extend({ custom_provider_config: customSchema }),
         mockSchema.extend({ custom_provider_config: customSchema }),
       ]),
@@ -178,14 +214,36 @@ export { customSchema };
 type File = z.output<typeof fileSchema>;
 export type ClientConfig = z.output<typeof clientSchema>;
 export type NetworkConfig = z.output<typeof networkSchema>;
-type BedrockKeyFile = z.output<typeof bedrockKeySchema>;
 
 /** A key with the id it goes by. */
-export type BedrockKeyConfig = Omit<BedrockKeyFile, "id"> & { readonly id: string };
+export type Named<Key> = Omit<Key, "id"> & { readonly id: string };
+type BedrockKeyConfig = Named<z.output<typeof bedrockKeySchema>>;
+export type TranslatedKeyConfig = Named<z.output<typeof translatedKeySchema>>;
 
-export type ProviderConfig =
-  | { readonly kind: "bedrock"; readonly keys: readonly BedrockKeyConfig[]; readonly network_config: NetworkConfig }
-  | { readonly kind: "mock"; readonly rules: z.output<typeof mockSchema>["rules"] };
+type Strategy = z.output<typeof loadBalancing>;
+
+export interface BedrockConfig {
+  readonly kind: "bedrock";
+  readonly load_balancing: Strategy;
+  readonly keys: readonly BedrockKeyConfig[];
+  readonly network_config: NetworkConfig;
+}
+
+export interface TranslatedConfig {
+  readonly kind: "translated";
+  /** Whose API it speaks: a name of the catalogue, e.g. `openai`. */
+  readonly type: string;
+  readonly load_balancing: Strategy;
+  readonly keys: readonly TranslatedKeyConfig[];
+  readonly network_config: NetworkConfig;
+}
+
+export interface MockConfig {
+  readonly kind: "mock";
+  readonly rules: z.output<typeof mockSchema>["rules"];
+}
+
+export type ProviderConfig = BedrockConfig | TranslatedConfig | MockConfig;
 
 /** The configuration as the gateway uses it. */
 export type Config = Omit<File, "providers" | "$schema"> & {

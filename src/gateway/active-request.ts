@@ -1,11 +1,20 @@
 /** One request while it is on the road: who it is, what has been done for it, and how it is ended early. */
 import { randomUUID } from "node:crypto";
-import { type BedrockError, refuseField } from "../bedrock/errors.ts";
+import { BedrockError, refuseField } from "../bedrock/errors.ts";
 import type { Exchange, ReplyHeaders } from "../http/exchange.ts";
 import type { Usage } from "../telemetry/metrics.ts";
 
 const printable = /^[\x21-\x7e]{1,128}$/;
 const maxTimeoutMs = 24 * 60 * 60 * 1000;
+
+/** Names only; what the upstream said stays out of the log. */
+export interface FailedAttempt {
+  readonly provider: string;
+  readonly key: string;
+  readonly model: string | undefined;
+  readonly status: number;
+  readonly type: string;
+}
 
 export class ActiveRequest {
   readonly exchange: Exchange;
@@ -19,6 +28,10 @@ export class ActiveRequest {
   provider: string | undefined;
   key: string | undefined;
   attempts = 0;
+  /** Which target answers: 0 is the first, 1 the first fallback. */
+  fallbackIndex = 0;
+  /** Attempts that failed, for the log. */
+  readonly trail: FailedAttempt[] = [];
   /** Milliseconds spent waiting for upstreams. */
   upstreamMs = 0;
   usage: Usage | undefined;
@@ -62,6 +75,16 @@ export class ActiveRequest {
   }
 
   /**
+   * Waits for what cannot be cancelled itself, but no longer than the request lives.
+   *
+   * @returns undefined when the request was over first
+   */
+  async whileAlive<T>(work: Promise<T>): Promise<T | undefined> {
+    const over = new Promise<undefined>((resolve) => this.whenOver(() => resolve(undefined)));
+    return Promise.race([work, over]);
+  }
+
+  /**
    * Starts the clock of `x-bf-timeout-ms`, if the client set one.
    *
    * @throws BedrockError ValidationException when the header is not a positive number of milliseconds
@@ -75,8 +98,8 @@ export class ActiveRequest {
     }
     this.#deadline = setTimeout(
       () => {
-        this.expired = true;
-        this.#cancel?.();
+        const message = `The request was not answered within the ${ms} milliseconds of its x-bf-timeout-ms.`;
+        this.end(new BedrockError("ModelTimeoutException", message));
       },
       ms - (performance.now() - this.startedAt),
     );
@@ -96,7 +119,10 @@ export class ActiveRequest {
     if (this.model !== undefined) headers.push(["x-bifrost-model", headerText(this.model)]);
     if (this.key !== undefined) headers.push(["x-bifrost-key", headerText(this.key)]);
     if (this.attempts > 0) {
-      headers.push(["x-bifrost-attempts", String(this.attempts)], ["x-bifrost-fallback-index", "0"]);
+      headers.push(
+        ["x-bifrost-attempts", String(this.attempts)],
+        ["x-bifrost-fallback-index", String(this.fallbackIndex)],
+      );
     }
     return headers;
   }
@@ -109,9 +135,13 @@ export class ActiveRequest {
   }
 }
 
+const printableText = /^[\x20-\x7e]*$/;
+/** As long as model ids can be: one out of a request's body can have any length. */
+const maxHeaderText = 2048;
+
 /** Text that is safe in a header: what is not printable ASCII is percent-encoded. */
 function headerText(text: string): string {
-  return printableText.test(text) ? text : encodeURIComponent(text);
+  const short = text.slice(0, maxHeaderText);
+  // A JSON string can hold half of a surrogate pair, which has no encoding of its own.
+  return printableText.test(short) ? short : encodeURIComponent(Buffer.from(short).toString());
 }
-
-const printableText = /^[\x20-\x7e]*$/;

@@ -1,6 +1,7 @@
 /** What one attempt at one target came to, whichever lane made it. */
 import type { BedrockError } from "../bedrock/errors.ts";
 import type { ReplyHeaders } from "../http/exchange.ts";
+import type { FailureKind } from "../keys/attempt.ts";
 import type { Usage } from "../telemetry/metrics.ts";
 
 export type Attempted = WholeAnswer | OpenStream | Failure;
@@ -25,6 +26,14 @@ export interface OpenStream {
 export interface Failure {
   readonly kind: "failure";
   readonly retry: RetryScope;
+  /** Another target may well answer where this one did not. */
+  readonly elsewhere: boolean;
+  /** What it says about the key. */
+  readonly cause: FailureKind;
+  /** A reused connection was closed by the upstream before it answered anything: a new one may just work. */
+  readonly stale: boolean;
+  /** Milliseconds after which the upstream wants to be asked again, where it said so. */
+  readonly retryAfterMs: number | undefined;
   readonly reply: BedrockError | ReceivedError;
 }
 

@@ -1,50 +1,129 @@
-/** Attempts at one Bedrock provider: keys are walked and failures repeated as their scope allows. */
+/** Attempts at one provider: keys are walked, and failures repeated as their scope allows. */
 import { BedrockError, refuseField } from "../bedrock/errors.ts";
-import type { RequestHeaders } from "../http/exchange.ts";
-import { isFit, pickByWeight, resolveAlias } from "../keys/choose.ts";
+import type { Attempt } from "../keys/attempt.ts";
+import { type Choosable, resolveAlias } from "../keys/choose.ts";
+import type { Refusal } from "../keys/ring.ts";
 import type { ActiveRequest } from "./active-request.ts";
 import type { Attempted, Failure } from "./attempt.ts";
-import type { BedrockKey, BedrockProvider, Retries } from "./providers.ts";
-import { type RelayCall, type RelayServices, relay } from "./relay.ts";
+import { failure } from "./failures.ts";
+import { ObservedSource } from "./observed-source.ts";
+import type { Provider, Retries } from "./providers.ts";
 import { notServed } from "./target.ts";
 
+/** An attempt at a key, as far as this file goes. */
+export type Turn<Key> = Pick<Attempt<Key>, "kind" | "key" | "answering" | "success" | "failure"> & {
+  again(now: number): Turn<Key>;
+};
+
+/** Where the keys of one provider come from, for one request. */
+export interface KeySource<Key> {
+  /** @param tried the keys that have failed already */
+  choose(tried: readonly Key[]): Turn<Key> | Refusal<Key>;
+  /** Takes one repetition from the provider's budget; false when it is used up. */
+  mayRepeat(): boolean;
+}
+
+export interface Walk<Key> {
+  readonly provider: Extract<Provider, { readonly keys: readonly unknown[] }>;
+  /** The model id, before the key's alias; undefined for operations that name none. */
+  readonly asked: string | undefined;
+  readonly keys: KeySource<Key>;
+  /** The key the client pins, if it does. */
+  readonly pin: { readonly id?: string | undefined; readonly name?: string | undefined } | undefined;
+  /** The one key is the client's own: what the upstream says of it is the client's business. */
+  readonly own: boolean;
+  /** No other target stands behind this provider. */
+  readonly isLast: boolean;
+  /** Makes one attempt. @param patienceMs how long a stream may take to begin; undefined: as long as it likes */
+  readonly attempt: (key: Key, model: string | undefined, patienceMs: number | undefined) => Promise<Attempted>;
+  /** Told of each attempt's status, for the metrics. */
+  readonly onAttempt: (status: string) => void;
+}
+
+/** The status of an attempt that its client did not wait for. */
+const clientLeft = "499";
+
 /**
- * Tries the provider's keys until one answers: the same key again after network faults and 5xx (with a growing pause),
- * another key at once after 429 or a refused credential. Keys already tried are not tried again.
- *
- * @param onAttempt told of each attempt's status, for the metrics
- * @throws BedrockError when no key is fit, or the client's pin names none that is
+ * Tries the provider's keys until one answers: the same key again after network faults and 5xx, with a growing pause and
+ * within the provider's retry budget; another key at once after 429, a refused credential, or when the repetitions are
+ * used up. A key that has failed is not tried again.
  */
-export async function attemptKeys(
-  request: ActiveRequest,
-  call: RelayCall,
-  provider: BedrockProvider,
-  services: RelayServices,
-  onAttempt: (status: string) => void,
-): Promise<Attempted> {
-  let candidates = fitKeys(provider, call.model, request.exchange.headers);
-  let retries = 0;
+export async function walkKeys<Key extends Choosable>(request: ActiveRequest, walk: Walk<Key>): Promise<Attempted> {
+  const { provider, asked, keys } = walk;
+  const tried: Key[] = [];
+  let last: Failure | undefined;
+  let repetitions = 0;
+  let refreshed = false;
+  request.provider = provider.name;
   for (;;) {
-    const key = pickByWeight(candidates, Math.random());
-    if (key === undefined) throw notServed(call.model, [provider]);
-    request.provider = provider.name;
+    const chosen = keys.choose(tried);
+    if (chosen.kind === "refusal") return last === undefined ? refused(chosen, walk) : exhausted(chosen, last, walk);
+    let turn: Turn<Key> = chosen;
+    const { key } = turn;
     request.key = key.name;
-    let attempted: Attempted;
+    request.model = asked === undefined ? undefined : resolveAlias(key, asked);
     for (;;) {
-      request.attempts++;
-      const model = call.model === undefined ? undefined : resolveAlias(key, call.model);
-      request.model = model;
-      attempted = await relay(request, { ...call, model }, provider, key, services);
-      onAttempt(statusLabel(attempted));
+      const attempted = await attemptOnce(request, walk, turn, tried.length);
       if (attempted.kind !== "failure" || request.over) return attempted;
-      if (attempted.retry !== "same_key" || retries >= provider.retries.max) break;
-      await pause(backoffMs(provider.retries, retries++, Math.random()), request);
-      if (request.over) return attempted;
+      last = attempted;
+      if (attempted.retry === "nobody") return attempted;
+      if (attempted.retry !== "same_key") break;
+      if (attempted.stale && !refreshed) {
+        refreshed = true;
+      } else {
+        if (repetitions >= provider.retries.max || !keys.mayRepeat()) break;
+        await pause(backoffMs(provider.retries, repetitions++, Math.random()), request);
+        if (request.over) return attempted;
+      }
+      turn = turn.again(Date.now());
     }
-    if (attempted.retry !== "other_key" && attempted.retry !== "other_credential") return attempted;
-    candidates = candidates.filter((candidate) => candidate !== key);
-    if (candidates.length === 0)
-      return attempted.retry === "other_credential" ? allRefused(provider, attempted) : attempted;
+    tried.push(key);
+    if (last.retry === "same_key" && !keys.mayRepeat()) return last;
+  }
+}
+
+async function attemptOnce<Key extends Choosable>(
+  request: ActiveRequest,
+  { provider, isLast, attempt, onAttempt }: Walk<Key>,
+  turn: Turn<Key>,
+  tried: number,
+): Promise<Attempted> {
+  request.attempts++;
+  // A silent stream is left for another key or target; where there is none, it is waited for.
+  const patienceMs = !isLast || tried + 1 < provider.keys.length ? provider.streamStartMs : undefined;
+  const startedAt = performance.now();
+  const measured = (outputTokens = 0) => ({ ms: performance.now() - startedAt, outputTokens });
+  let attempted: Attempted;
+  try {
+    attempted = await attempt(turn.key, request.model, patienceMs);
+  } catch (error) {
+    turn.failure("client", Date.now());
+    throw error;
+  }
+  onAttempt(request.exchange.aborted ? clientLeft : statusLabel(attempted));
+  switch (attempted.kind) {
+    case "answer":
+      turn.success(measured(attempted.usage?.outputTokens), Date.now());
+      return attempted;
+    case "stream":
+      turn.answering();
+      return {
+        ...attempted,
+        source: new ObservedSource(attempted.source, (outcome, usage) => {
+          if (outcome === "success") turn.success(measured(usage?.outputTokens), Date.now());
+          else turn.failure(outcome, Date.now());
+        }),
+      };
+    case "failure":
+      turn.failure(request.over ? "cancelled" : attempted.cause, Date.now(), attempted.retryAfterMs);
+      request.trail.push({
+        provider: provider.name,
+        key: turn.key.name,
+        model: request.model,
+        status: attempted.reply.status,
+        type: attempted.reply.type,
+      });
+      return attempted;
   }
 }
 
@@ -53,27 +132,56 @@ export function backoffMs(retries: Retries, attempt: number, roll: number): numb
   return Math.min(retries.initialBackoffMs * 2 ** attempt, retries.maxBackoffMs) * (0.8 + 0.4 * roll);
 }
 
-function fitKeys(provider: BedrockProvider, model: string | undefined, headers: RequestHeaders): readonly BedrockKey[] {
-  const id = headers.get("x-bf-api-key-id");
-  const name = headers.get("x-bf-api-key");
-  if (id === undefined && name === undefined) return provider.keys.filter((key) => isFit(key, model));
-  const [header, pin] = id === undefined ? (["x-bf-api-key", name] as const) : (["x-bf-api-key-id", id] as const);
-  const pinned = provider.keys.find((key) => (id === undefined ? key.name : key.id) === pin);
-  if (pinned === undefined)
-    throw refuseField(header, `the provider ${provider.name} has no key ${JSON.stringify(pin)}.`);
-  if (!isFit(pinned, model)) {
-    const reason = pinned.enabled ? `does not serve the model ${JSON.stringify(model)}` : "is not enabled";
-    throw refuseField(header, `the key ${JSON.stringify(pinned.name)} ${reason}.`);
+/** No key could even be asked. */
+function refused<Key extends Choosable>(refusal: Refusal<Key>, walk: Walk<Key>): Failure {
+  const { provider, asked, pin } = walk;
+  switch (refusal.reason) {
+    case "unknown_pin":
+      return unfit(pin, `the provider ${provider.name} has no key ${JSON.stringify(pin?.id ?? pin?.name)}.`);
+    case "unfit_pin": {
+      const reason = refusal.key.enabled ? `does not serve the model ${JSON.stringify(asked)}` : "is not enabled";
+      return unfit(pin, `the key ${JSON.stringify(refusal.key.name)} ${reason}.`);
+    }
+    case "no_key":
+    case "exhausted":
+      return failure("nobody", notServed(asked, [provider]));
+    case "credentials":
+      return allRefused(provider.name, undefined, refusal.waitMs);
+    case "cooling": {
+      const message = `All keys of the provider ${provider.name} for this model are cooling down after being throttled.`;
+      return failure("nobody", new BedrockError("ThrottlingException", message, waitOf(refusal)), { cause: "client" });
+    }
+    case "unhealthy": {
+      const message = `All keys of the provider ${provider.name} are out of service after repeated failures.`;
+      return failure("nobody", new BedrockError("ServiceUnavailableException", message, waitOf(refusal)));
+    }
   }
-  return [pinned];
 }
 
-function allRefused(provider: BedrockProvider, last: Failure): Failure {
-  const type = last.reply instanceof BedrockError ? last.reply.message : last.reply.type;
+/** The client asked for a key it cannot have: another provider's is no substitute. */
+function unfit(pin: Walk<unknown>["pin"], reason: string): Failure {
+  const header = pin?.id === undefined ? "x-bf-api-key" : "x-bf-api-key-id";
+  return failure("nobody", refuseField(header, reason), { elsewhere: false });
+}
+
+/** Every key has been tried. */
+function exhausted<Key extends Choosable>(refusal: Refusal<Key>, last: Failure, { provider, own }: Walk<Key>): Failure {
+  if (last.retry !== "other_credential" || own) return last;
+  const waitMs = "waitMs" in refusal ? refusal.waitMs : undefined;
+  const said = last.reply instanceof BedrockError ? last.reply.message : last.reply.type;
+  return allRefused(provider.name, said, waitMs);
+}
+
+function allRefused(provider: string, said: string | undefined, waitMs: number | undefined): Failure {
   const message =
-    `Every configured credential of the provider ${provider.name} was refused upstream` +
-    `${type === "" ? "" : ` (last: ${type})`}. The gateway's operator has to renew its keys.`;
-  return { kind: "failure", retry: "nobody", reply: new BedrockError("ServiceUnavailableException", message) };
+    `Every configured credential of the provider ${provider} was refused upstream` +
+    `${said === undefined || said === "" ? "" : ` (last: ${said})`}. The gateway's operator has to renew its keys.`;
+  const details = waitMs === undefined ? {} : { retryAfterSeconds: waitMs / 1000 };
+  return failure("nobody", new BedrockError("ServiceUnavailableException", message, details));
+}
+
+function waitOf(refusal: { readonly waitMs: number }): { retryAfterSeconds: number } {
+  return { retryAfterSeconds: Math.max(1, Math.ceil(refusal.waitMs / 1000)) };
 }
 
 function statusLabel(attempted: Attempted): string {

@@ -1,33 +1,28 @@
 /** The road: the one place that knows the order of the steps from a request to its answer. */
-import { BedrockError } from "../bedrock/errors.ts";
+import { BedrockError, refuseField } from "../bedrock/errors.ts";
 import { matchOperation, type Route } from "../bedrock/operations.ts";
 import type { Config } from "../config/schema.ts";
 import { BodyError, type Exchange } from "../http/exchange.ts";
+import type { KeySlots } from "../keys/registry.ts";
+import type { KeyState } from "../keys/state.ts";
 import type { Logger } from "../telemetry/log.ts";
-import type { Metrics } from "../telemetry/metrics.ts";
 import { ActiveRequest } from "./active-request.ts";
-import type { Attempted } from "./attempt.ts";
-import { attemptKeys } from "./attempts.ts";
-import { type CompiledPolicy, checkRequiredHeaders, compilePolicy, corsHeaders, preflight } from "./client-policy.ts";
-import { headersForUpstream } from "./headers.ts";
-import { answerMock } from "./mock.ts";
-import { buildProviders, type Provider } from "./providers.ts";
+import { configuredCredentials } from "./client-auth.ts";
+import { checkRequiredHeaders, compilePolicy, corsHeaders, preflight } from "./client-policy.ts";
+import { answerPage } from "./pages.ts";
+import { buildProviders } from "./providers.ts";
 import { record } from "./record.ts";
-import type { RelayServices } from "./relay.ts";
 import { type Ending, replyError, replyReceived, replyStream, replyWhole } from "./reply.ts";
-import { findTarget } from "./target.ts";
+import { attemptTargets, type Snapshot, type TargetServices } from "./targets.ts";
 
-export interface GatewayServices extends RelayServices {
-  readonly metrics: Metrics;
+export interface GatewayServices extends TargetServices {
+  /** The state of keys that all threads share. */
+  readonly keys: KeyState;
   readonly log: Logger;
+  /** Of the management API; without one it answers only on loopback. */
+  readonly adminToken: string | undefined;
   /** The metrics of all threads as a page for Prometheus. */
   readonly metricsPage: () => Promise<{ readonly type: string; readonly text: string }>;
-}
-
-/** What the configuration means to this thread; replaced as a whole by a reload. */
-interface Snapshot {
-  readonly providers: readonly Provider[];
-  readonly policy: CompiledPolicy;
 }
 
 const prefix = "/bedrock";
@@ -37,18 +32,18 @@ export class Gateway {
   readonly #active = new Set<ActiveRequest>();
   #snapshot: Snapshot;
   #ready = true;
-  #whenIdle: (() => void) | undefined;
+  readonly #whenIdle: (() => void)[] = [];
   /** Requests seen since the start, of any kind. */
   requests = 0;
 
-  constructor(services: GatewayServices, config: Config) {
+  constructor(services: GatewayServices, config: Config, slots: KeySlots) {
     this.#services = services;
-    this.#snapshot = this.#compile(config);
+    this.#snapshot = this.#compile(config, slots);
   }
 
   /** Puts a new configuration in force. Requests that have begun go on with the one they began with. */
-  configure(config: Config): void {
-    this.#snapshot = this.#compile(config);
+  configure(config: Config, slots: KeySlots): void {
+    this.#snapshot = this.#compile(config, slots);
   }
 
   /** The largest request body in bytes. */
@@ -65,7 +60,7 @@ export class Gateway {
   idle(): Promise<void> {
     if (this.#active.size === 0) return Promise.resolve();
     return new Promise((resolve) => {
-      this.#whenIdle = resolve;
+      this.#whenIdle.push(resolve);
     });
   }
 
@@ -87,14 +82,16 @@ export class Gateway {
       .then((ending) => {
         if (ending !== undefined) record(request, ending, this.#services);
       })
-      .catch((error: unknown) =>
-        this.#services.log.error({ err: error, requestId: request.id }, "a request could not be recorded"),
-      )
+      .catch((error: unknown) => {
+        this.#services.log.error({ err: error, requestId: request.id }, "a request could not be answered or recorded");
+        // Does nothing to one that has its answer.
+        exchange.open(500, []).destroy();
+      })
       .finally(() => {
         request.close();
         this.#active.delete(request);
         this.#services.metrics.inFlight(this.#active.size);
-        if (this.#active.size === 0) this.#whenIdle?.();
+        if (this.#active.size === 0) for (const resolve of this.#whenIdle.splice(0)) resolve();
       });
   }
 
@@ -103,15 +100,25 @@ export class Gateway {
     const { exchange } = request;
     if (exchange.malformed !== undefined)
       throw new BedrockError("ValidationException", `Bad request: ${exchange.malformed}.`);
-    if (await this.#answerPage(exchange)) return undefined;
+    const page = answerPage(exchange, {
+      ready: this.#ready,
+      adminToken: this.#services.adminToken,
+      metricsPage: this.#services.metricsPage,
+      providers: snapshot.providers,
+    });
+    if (page !== undefined) {
+      await page;
+      return undefined;
+    }
     const cors = corsHeaders(exchange.headers.get("origin"), snapshot.policy);
     if (preflight(exchange, cors)) return undefined;
-    const body = await exchange.body();
+    request.startDeadline();
+    const body = await request.whileAlive(exchange.body());
+    if (body === undefined) throw request.ended ?? new BodyError("aborted", "the client left during its upload");
     const route = findRoute(exchange);
     request.operation = route.operation.name;
     checkRequiredHeaders(exchange.headers, snapshot.policy);
-    request.startDeadline();
-    const attempted = await this.#attempt(request, snapshot, route, body);
+    const attempted = await attemptTargets({ request, snapshot, route, body, services: this.#services });
     switch (attempted.kind) {
       case "answer":
         request.usage = attempted.usage;
@@ -125,17 +132,6 @@ export class Gateway {
           ? replyError(request, attempted.reply, cors)
           : replyReceived(request, attempted.reply, cors);
     }
-  }
-
-  #attempt(request: ActiveRequest, snapshot: Snapshot, route: Route, clientBody: Buffer): Promise<Attempted> {
-    const { provider, model, region, body } = findTarget(snapshot.providers, route, clientBody);
-    request.provider = provider.name;
-    request.model = model;
-    if (provider.kind === "mock") return answerMock(request, route, model, body, provider);
-    const headers = headersForUpstream(request.exchange.headers, snapshot.policy.headerFilter);
-    const call = { route, model, region, query: request.exchange.query, headers, body };
-    const onAttempt = (status: string) => this.#services.metrics.attemptFinished(provider.name, status);
-    return attemptKeys(request, call, provider, this.#services, onAttempt);
   }
 
   #fail(request: ActiveRequest, snapshot: Snapshot, error: unknown): Ending {
@@ -155,38 +151,20 @@ export class Gateway {
     return replyError(request, new BedrockError("InternalServerException", message, { cause: error }), cors);
   }
 
-  async #answerPage(exchange: Exchange): Promise<boolean> {
-    if (exchange.path.startsWith(`${prefix}/`) || (exchange.method !== "GET" && exchange.method !== "HEAD"))
-      return false;
-    switch (exchange.path) {
-      case "/health":
-        exchange.reply(200, [["content-type", "application/json"]], '{"status":"ok"}');
-        return true;
-      case "/ready":
-        exchange.reply(
-          this.#ready ? 200 : 503,
-          [["content-type", "application/json"]],
-          `{"status":"${this.#ready ? "ready" : "draining"}"}`,
-        );
-        return true;
-      case "/metrics": {
-        const page = await this.#services.metricsPage();
-        exchange.reply(200, [["content-type", page.type]], page.text);
-        return true;
-      }
-      default:
-        return false;
-    }
-  }
-
-  #compile(config: Config): Snapshot {
+  #compile(config: Config, slots: KeySlots): Snapshot {
     const onProblem = (message: string) => this.#services.log.warn(message);
-    return { providers: buildProviders(config, process.env, onProblem), policy: compilePolicy(config.client) };
+    return {
+      providers: buildProviders(config, { state: this.#services.keys, slots }, process.env, onProblem),
+      policy: compilePolicy(config.client),
+      allowDirectKeys: config.client.allow_direct_keys,
+      known: configuredCredentials(config.providers),
+    };
   }
 }
 
-/** @throws BedrockError UnknownOperationException */
+/** @throws BedrockError UnknownOperationException, ValidationException for a query that no URL can have */
 function findRoute(exchange: Exchange): Route {
+  if (!/^[\x21-\x7e]*$/.test(exchange.query)) throw refuseField("query", "must be percent-encoded.");
   const path = exchange.path.replace(/^\/{2,}/, "/");
   const route = path.startsWith(`${prefix}/`) ? matchOperation(exchange.method, path.slice(prefix.length)) : undefined;
   if (route !== undefined) return route;

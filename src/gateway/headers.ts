@@ -9,8 +9,12 @@ export interface HeaderFilter {
 
 const extraPrefix = "x-bf-eh-";
 
-/** Never taken from a client, whatever the filter says: framing, credentials, and what steers the gateway itself. */
+/**
+ * Never taken from a client, whatever the filter says: framing, credentials, what steers the gateway itself, and what
+ * the gateway says for itself.
+ */
 const neverUp = new Set([
+  "accept-encoding",
   "authorization",
   "api-key",
   "connection",
@@ -25,6 +29,7 @@ const neverUp = new Set([
   "trailer",
   "transfer-encoding",
   "upgrade",
+  "user-agent",
   "x-amz-content-sha256",
   "x-amz-date",
   "x-amz-security-token",
@@ -39,11 +44,14 @@ const neverDown = new Set([
   "connection",
   "content-length",
   "date",
+  "http2-settings",
   "keep-alive",
   "proxy-authenticate",
+  "proxy-connection",
   "server",
   "set-cookie",
   "strict-transport-security",
+  "te",
   "trailer",
   "transfer-encoding",
   "upgrade",
@@ -52,23 +60,28 @@ const neverDown = new Set([
 ]);
 
 /**
- * The client's headers that go to Bedrock: content type, accept, everything `x-amzn-bedrock-`, and what the filter
- * allows, by its own name or as `x-bf-eh-<name>`.
+ * The client's headers that go upstream: what the filter allows, by its own name or as `x-bf-eh-<name>`, which wins; and
+ * to Bedrock content type, accept, and everything `x-amzn-bedrock-`.
  */
-export function headersForUpstream(headers: RequestHeaders, filter: HeaderFilter): [string, string][] {
-  const up: [string, string][] = [];
+export function headersForUpstream(
+  headers: RequestHeaders,
+  filter: HeaderFilter,
+  lane: "relay" | "translate",
+): [string, string][] {
+  const up = new Map<string, string>();
+  const extra: [string, string][] = [];
   for (const [name, value] of headers) {
     if (name === "content-type" || name === "accept" || name.startsWith("x-amzn-bedrock-")) {
-      if (!matches(filter.deny, name)) up.push([name, value]);
+      if (lane === "relay" && !matches(filter.deny, name)) up.set(name, value);
     } else if (name.startsWith(extraPrefix)) {
       const bare = name.slice(extraPrefix.length);
       const allowed = filter.allow.length === 0 || matches(filter.allow, bare);
-      if (allowed && mayGoUp(bare) && !matches(filter.deny, bare)) up.push([bare, value]);
+      if (allowed && mayGoUp(bare) && !matches(filter.deny, bare)) extra.push([bare, value]);
     } else if (filter.allow.length > 0 && matches(filter.allow, name) && mayGoUp(name) && !matches(filter.deny, name)) {
-      up.push([name, value]);
+      up.set(name, value);
     }
   }
-  return up;
+  return [...new Map([...up, ...extra])];
 }
 
 /** The upstream's headers that go to the client. Its request id is left out: the road decides about that one. */

@@ -9,7 +9,7 @@ import { applyGuardrail } from "../providers/mock/guardrail.ts";
 import { planEmbeddings, planMock } from "../providers/mock/mock.ts";
 import { rerank } from "../providers/mock/rerank.ts";
 import type { ActiveRequest } from "./active-request.ts";
-import type { Attempted, Failure, WholeAnswer } from "./attempt.ts";
+import type { Attempted, WholeAnswer } from "./attempt.ts";
 import {
   type ClientAnswer,
   type EmbeddingFormat,
@@ -20,6 +20,7 @@ import {
   usageOf,
   writeCountTokens,
 } from "./client-format.ts";
+import { cancelled, failure } from "./failures.ts";
 import { mockSource } from "./mock-feed.ts";
 import type { MockProvider } from "./providers.ts";
 
@@ -86,7 +87,7 @@ async function answerText(
   const plan = planMock(provider.rules, modelId, format.request, Math.random());
   if (plan.latencyMs > 0) await pause(plan.latencyMs, request);
   if (request.over) return cancelled(request);
-  if (plan.error !== null && (!streams || plan.error.afterChunks === null)) return failure(plan.error.error);
+  if (plan.error !== null && (!streams || plan.error.afterChunks === null)) return failure("nobody", plan.error.error);
   if (!streams) return whole(format.answer(plan.response), usageOf(plan.response.usage));
   const stream = format.stream(startedAt);
   return { kind: "stream", headers: stream.headers, source: mockSource(breakOff(plan), plan.chunkDelayMs, stream) };
@@ -101,7 +102,7 @@ async function answerEmbeddings(
   const plan = planEmbeddings(provider.rules, modelId, format.request, Math.random());
   if (plan.latencyMs > 0) await pause(plan.latencyMs, request);
   if (request.over) return cancelled(request);
-  if (plan.error !== undefined) return failure(plan.error);
+  if (plan.error !== undefined) return failure("nobody", plan.error);
   const usage = { inputTokens: plan.inputTokens, outputTokens: 0 };
   return whole(format.answer(plan.vectors, plan.inputTokens, plan.latencyMs), usage);
 }
@@ -126,12 +127,4 @@ function whole({ headers, body }: ClientAnswer, usage?: WholeAnswer["usage"]): W
 
 function object(value: JsonObject): WholeAnswer {
   return whole({ headers: [["content-type", "application/json"]], body: JSON.stringify(value) });
-}
-
-function failure(reply: BedrockError): Failure {
-  return { kind: "failure", retry: "nobody", reply };
-}
-
-function cancelled(request: ActiveRequest): Failure {
-  return failure(request.ended ?? new BedrockError("ServiceUnavailableException", "The client left."));
 }

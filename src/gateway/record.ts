@@ -20,7 +20,7 @@ export function record(
 
   const level = ending.outcome === "success" ? "debug" : ending.status >= 500 ? "warn" : "info";
   if (!log.isLevelEnabled(level)) return;
-  const { id, operation, model, key, attempts, usage } = request;
+  const { id, operation, model, key, attempts, usage, trail } = request;
   const message = ending.message?.slice(0, maxMessageLength);
   const line = {
     requestId: id,
@@ -29,6 +29,7 @@ export function record(
     provider: request.provider,
     key,
     attempts,
+    trail: trail.length === 0 ? undefined : trail,
     status: ending.status,
     outcome: ending.outcome,
     errorType: ending.errorType,

@@ -6,9 +6,12 @@ import { type InvokeChunkFacts, readInvokeChunk, readMetadataUsage } from "../be
 import type { Usage } from "../telemetry/metrics.ts";
 import type { BodyReader, UpstreamAnswer, UpstreamError } from "../upstream/dispatch.ts";
 import type { FrameSink, FrameSource } from "./attempt.ts";
+import { sentence } from "./failures.ts";
 
 /** Without a tokenizer: about four bytes of JSON text to a token. Used only for streams that were cut. */
 const bytesPerToken = 4;
+
+const noBytes = Buffer.alloc(0);
 
 /** How the stream began: with an event, with an exception, or not at all. */
 export type Beginning =
@@ -23,11 +26,16 @@ export class RelayStream implements FrameSource, BodyReader {
   readonly #cancelCall: () => void;
   readonly #invoke: boolean;
   readonly #redact: (payload: Uint8Array) => string | undefined;
+  /** How many events the beginning takes: with two, an upstream that only says hello has not begun. */
+  #eventsToBegin: number;
   readonly #cutter = new FrameCutter();
   #begin: ((beginning: Beginning) => void) | undefined;
   #sink: FrameSink | undefined;
   #held: Uint8Array[] = [];
   #replacement: Buffer | undefined;
+  /** The bytes being cut, and the end of the last whole frame in them. */
+  #reading: Buffer = noBytes;
+  #readTo = 0;
   #complete = false;
   #over: { readonly failure: BedrockError | undefined } | undefined;
   #usage: Usage | undefined;
@@ -37,17 +45,20 @@ export class RelayStream implements FrameSource, BodyReader {
   /**
    * @param invoke the frames are `chunk` events of InvokeModelWithResponseStream, not Converse events
    * @param redact gives an exception's payload without our credentials, or undefined when it repeats none
+   * @param untilContent the stream has begun with the event behind its first, which only opens the message
    */
   constructor(
     answer: UpstreamAnswer,
     cancelCall: () => void,
     invoke: boolean,
     redact: (payload: Uint8Array) => string | undefined,
+    untilContent = false,
   ) {
     this.#answer = answer;
     this.#cancelCall = cancelCall;
     this.#invoke = invoke;
     this.#redact = redact;
+    this.#eventsToBegin = untilContent ? 2 : 1;
     this.beginning = new Promise((resolve) => {
       this.#begin = resolve;
     });
@@ -83,6 +94,7 @@ export class RelayStream implements FrameSource, BodyReader {
 
   data(chunks: readonly Buffer[]): void {
     if (this.#over !== undefined) return;
+    this.#readTo = 0;
     try {
       const run = this.#cutter.push(
         chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks),
@@ -91,6 +103,8 @@ export class RelayStream implements FrameSource, BodyReader {
       if (run !== undefined) this.#deliver(this.#replaced(run));
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
+      // What stood whole before the damage is the client's.
+      if (this.#readTo > 0) this.#deliver(this.#replaced(this.#reading.subarray(0, this.#readTo)));
       this.#finish(
         new BedrockError("ModelStreamErrorException", `The model's stream is damaged: ${error.message}`),
         error,
@@ -113,14 +127,14 @@ export class RelayStream implements FrameSource, BodyReader {
     if (this.#over !== undefined) return;
     if (this.#complete) this.#finish(undefined, undefined);
     else if (error.fault === "timeout")
-      this.#finish(new BedrockError("ModelTimeoutException", `${capital(error.message)}.`), error);
-    else this.#finish(new BedrockError("ModelStreamErrorException", `${capital(error.message)}.`), error);
+      this.#finish(new BedrockError("ModelTimeoutException", sentence(error.message)), error);
+    else this.#finish(new BedrockError("ModelStreamErrorException", sentence(error.message)), error);
   }
 
   #deliver(run: Uint8Array): void {
     if (this.#sink === undefined) {
       this.#held.push(run);
-      this.#answer.pause();
+      if (this.#begin === undefined) this.#answer.pause();
     } else if (!this.#sink.frames(run, this.#complete)) {
       this.#answer.pause();
     }
@@ -139,10 +153,12 @@ export class RelayStream implements FrameSource, BodyReader {
 
   readonly #onFrame = (run: Buffer, start: number, end: number): void => {
     const frame = readFrame(run, start, end);
+    this.#reading = run;
+    this.#readTo = end;
     if (frame.kind === "exception" || frame.kind === "error") this.#onException(frame, run.subarray(0, start));
     else if (this.#invoke) this.#onChunk(frame);
     else this.#onConverseEvent(frame);
-    if (frame.kind === "event") this.#begun({ kind: "event" });
+    if (frame.kind === "event" && this.#eventsToBegin-- === 1) this.#begun({ kind: "event" });
   };
 
   #onException(frame: Frame, before: Uint8Array): void {
@@ -185,8 +201,4 @@ function deltaBytes(payload: Uint8Array): number {
   const envelope = '{"contentBlockIndex":0,"delta":{"text":""}}'.length;
   const padding = Buffer.from(payload.buffer, payload.byteOffset, payload.length).lastIndexOf(',"p":"');
   return Math.max(0, (padding === -1 ? payload.length : padding + 1) - envelope);
-}
-
-function capital(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }

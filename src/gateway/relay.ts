@@ -3,15 +3,18 @@ import { BedrockError, isErrorType, statusOf } from "../bedrock/errors.ts";
 import { type Route, upstreamPath } from "../bedrock/operations.ts";
 import { readUsage, type StreamUsage } from "../bedrock/stream-facts.ts";
 import type { ReplyHeaders } from "../http/exchange.ts";
+import { retryAfter } from "../providers/retry-after.ts";
 import { CredentialsError, type Resolved } from "../upstream/credentials.ts";
 import type { Sent, Upstream, UpstreamAnswer, UpstreamRequest } from "../upstream/dispatch.ts";
 import { UpstreamError } from "../upstream/dispatch.ts";
 import { endpointFor, signingService } from "../upstream/endpoints.ts";
-import { sha256Hex, sign } from "../upstream/sigv4.ts";
+import { sign } from "../upstream/sigv4.ts";
 import type { ActiveRequest } from "./active-request.ts";
 import type { Attempted, Failure, ReceivedError, RetryScope } from "./attempt.ts";
+import { cancelled, failure, inTime, silent, unreachable } from "./failures.ts";
 import { headersForClient } from "./headers.ts";
 import type { BedrockKey, BedrockProvider } from "./providers.ts";
+import { redact, redaction } from "./redact.ts";
 import { RelayStream } from "./relay-stream.ts";
 
 /** What goes up, the same for every key but for the model's alias and the signature. */
@@ -24,12 +27,10 @@ export interface RelayCall {
   readonly query: string;
   readonly headers: readonly (readonly [string, string])[];
   readonly body: Buffer;
-}
-
-export interface RelayServices {
-  readonly upstream: Upstream;
-  /** SHA-256 of a body in hexadecimal; large ones are hashed off this thread. */
-  readonly hash: (body: Buffer) => string | Promise<string>;
+  /** SHA-256 of the body in hexadecimal, computed when it is first asked for. */
+  readonly bodyHash: () => string | Promise<string>;
+  /** Milliseconds a stream may take to begin with content, while somebody else could be asked; undefined: no limit. */
+  readonly patienceMs: number | undefined;
 }
 
 const maxAnswerBytes = 128 * 1024 * 1024;
@@ -49,12 +50,14 @@ export async function relay(
   call: RelayCall,
   provider: BedrockProvider,
   key: BedrockKey,
-  services: RelayServices,
+  upstream: Upstream,
 ): Promise<Attempted> {
   let resolved: Resolved;
   try {
     const current = key.credentials.current();
-    resolved = current instanceof Promise ? await current : current;
+    const awaited = current instanceof Promise ? await request.whileAlive(current) : current;
+    if (awaited === undefined) return cancelled(request);
+    resolved = awaited;
   } catch (error) {
     if (!(error instanceof CredentialsError)) throw error;
     return failure(
@@ -62,16 +65,16 @@ export async function relay(
       new BedrockError("ServiceUnavailableException", error.message, { cause: error }),
     );
   }
-  const upstreamRequest = await buildRequest(call, provider, key, resolved, services.hash);
+  const upstreamRequest = await buildRequest(call, provider, key, resolved);
   if (request.over) return cancelled(request);
 
   const sentAt = performance.now();
   try {
-    const sent = services.upstream.send(upstreamRequest, provider.network);
+    const sent = upstream.send(upstreamRequest, provider.network);
     request.whenOver(() => sent.cancel());
     const answer = await sent.answer;
     request.adoptId(text(answer.headers["x-amzn-requestid"]));
-    return await readAnswer(call.route, sent, answer, secretsOf(resolved));
+    return await readAnswer(call, sent, answer, () => [...secretsOf(resolved), ...provider.secrets]);
   } catch (error) {
     if (!(error instanceof UpstreamError)) throw error;
     return request.over ? cancelled(request) : unreachable(error);
@@ -85,18 +88,19 @@ async function buildRequest(
   provider: BedrockProvider,
   key: BedrockKey,
   resolved: Resolved,
-  hash: RelayServices["hash"],
 ): Promise<UpstreamRequest> {
   const region = call.region ?? key.region;
   const endpoint = endpointFor(call.route.operation.service, region, key.overrides);
-  const labels = call.model === undefined ? call.route.labels : [call.model, ...call.route.labels.slice(1)];
-  const path = `${endpoint.pathPrefix}${upstreamPath({ operation: call.route.operation, labels })}`;
-  const { method } = call.route.operation;
-  const headers = [...call.headers, ...provider.extraHeaders];
+  const { operation } = call.route;
+  const inPath = operation.model === "path" && call.model !== undefined;
+  const labels = inPath ? [call.model, ...call.route.labels.slice(1)] : call.route.labels;
+  const path = `${endpoint.pathPrefix}${upstreamPath({ operation, labels })}`;
+  const { method } = operation;
+  const headers: (readonly [string, string])[] = [...new Map([...call.headers, ...provider.extraHeaders])];
   if (resolved.kind === "bearer") {
     headers.push(["authorization", `Bearer ${resolved.token.reveal()}`]);
   } else {
-    const bodyHash = call.body.length === 0 ? emptyHash : await hash(call.body);
+    const bodyHash = await call.bodyHash();
     const signable = { method, host: endpoint.host, path, query: call.query, headers, bodyHash };
     headers.push(...sign(signable, resolved.credentials, region, signingService, Date.now()));
   }
@@ -110,14 +114,13 @@ async function buildRequest(
   };
 }
 
-const emptyHash = sha256Hex("");
 const userAgent = "bifrost-ts";
 
 async function readAnswer(
-  route: Route,
+  { route, patienceMs }: RelayCall,
   sent: Sent,
   answer: UpstreamAnswer,
-  secrets: readonly string[],
+  secrets: () => readonly string[],
 ): Promise<Attempted> {
   const headers = headersForClient(answer.headers);
   if (answer.status >= 300) {
@@ -139,8 +142,13 @@ async function readAnswer(
     () => sent.cancel(),
     invoke,
     (payload) => redactedMessage(payload, secrets),
+    patienceMs !== undefined,
   );
-  const beginning = await stream.beginning;
+  const beginning = await inTime(stream.beginning, patienceMs);
+  if (beginning === undefined) {
+    sent.cancel();
+    return silent();
+  }
   switch (beginning.kind) {
     case "event":
       return { kind: "stream", headers, source: stream };
@@ -185,13 +193,19 @@ function usageFromHeaders(headers: UpstreamAnswer["headers"]): StreamUsage | und
   });
 }
 
-function received(answer: UpstreamAnswer, headers: ReplyHeaders, body: Buffer, secrets: readonly string[]): Failure {
+function received(
+  answer: UpstreamAnswer,
+  headers: ReplyHeaders,
+  body: Buffer,
+  secrets: () => readonly string[],
+): Failure {
   const type = errorTypeOf(answer, body);
-  return {
-    kind: "failure",
-    retry: retryScope(answer.status, type),
-    reply: { status: answer.status, headers, body: redact(body, secrets), type },
-  };
+  const reply = { status: answer.status, headers, body: redact(body, secrets()), type };
+  const seconds = answer.status === 429 ? retryAfter(answer.headers, Date.now()) : undefined;
+  return failure(retryScope(answer.status, type), reply, {
+    elsewhere: answer.status !== 400,
+    retryAfterMs: seconds === undefined ? undefined : seconds * 1000,
+  });
 }
 
 function retryScope(status: number, type: string): RetryScope {
@@ -214,7 +228,12 @@ function bareName(name: string): string {
 }
 
 /** An exception as the first frame becomes the HTTP error it would have been. */
-function firstException(type: string, payload: Uint8Array, headers: ReplyHeaders, secrets: readonly string[]): Failure {
+function firstException(
+  type: string,
+  payload: Uint8Array,
+  headers: ReplyHeaders,
+  secrets: () => readonly string[],
+): Failure {
   const name = type.charAt(0).toUpperCase() + type.slice(1);
   const status = statusOf(name) ?? 424;
   const reply: ReceivedError = {
@@ -224,36 +243,14 @@ function firstException(type: string, payload: Uint8Array, headers: ReplyHeaders
       ["content-type", "application/json"],
       ["x-amzn-errortype", isErrorType(name) ? name : "ModelStreamErrorException"],
     ],
-    body: redact(Buffer.from(payload), secrets),
+    body: redact(Buffer.from(payload), secrets()),
     type: name,
   };
-  return { kind: "failure", retry: retryScope(status, name), reply };
+  return failure(retryScope(status, name), reply, { elsewhere: status !== 400 });
 }
 
 function nonsense(message: string): Failure {
   return failure("nobody", new BedrockError("ModelErrorException", message));
-}
-
-function failure(retry: RetryScope, reply: BedrockError): Failure {
-  return { kind: "failure", retry, reply };
-}
-
-function cancelled(request: ActiveRequest): Failure {
-  return failure("nobody", request.ended ?? new BedrockError("ServiceUnavailableException", "The client left."));
-}
-
-function unreachable(error: UpstreamError): Failure {
-  const message = `${error.message.charAt(0).toUpperCase()}${error.message.slice(1)}.`;
-  switch (error.fault) {
-    case "timeout":
-      return failure("nobody", new BedrockError("ModelTimeoutException", message, { cause: error }));
-    case "connect":
-    case "broken":
-      return failure("same_key", new BedrockError("ServiceUnavailableException", message, { cause: error }));
-    case "refused_address":
-    case "cancelled":
-      return failure("nobody", new BedrockError("ServiceUnavailableException", message, { cause: error }));
-  }
 }
 
 function secretsOf(resolved: Resolved): string[] {
@@ -262,21 +259,10 @@ function secretsOf(resolved: Resolved): string[] {
   return sessionToken === undefined ? [secretAccessKey, accessKeyId] : [secretAccessKey, sessionToken, accessKeyId];
 }
 
-const redaction = "[redacted]";
-
-/** An upstream that repeats one of our credentials in its message must not hand it to the client. */
-function redact(body: Buffer, secrets: readonly string[]): Buffer {
-  let clean = body;
-  for (const secret of secrets) {
-    if (clean.includes(secret)) clean = Buffer.from(clean.toString("utf8").replaceAll(secret, redaction));
-  }
-  return clean;
-}
-
 /** The message of an exception frame without our credentials; undefined when it repeats none. */
-function redactedMessage(payload: Uint8Array, secrets: readonly string[]): string | undefined {
+function redactedMessage(payload: Uint8Array, secrets: () => readonly string[]): string | undefined {
   const body = Buffer.from(payload);
-  const clean = redact(body, secrets);
+  const clean = redact(body, secrets());
   if (clean === body) return undefined;
   const message = parseObject(clean)?.message;
   return typeof message === "string" ? message : redaction;

@@ -1,5 +1,5 @@
 /** Which provider and model a request is for. */
-import { BedrockError } from "../bedrock/errors.ts";
+import { BedrockError, refuseField } from "../bedrock/errors.ts";
 import type { Route } from "../bedrock/operations.ts";
 import { EndpointError, splitModelId } from "../upstream/endpoints.ts";
 import type { Provider } from "./providers.ts";
@@ -12,6 +12,39 @@ export interface Target {
   readonly region: string | undefined;
   /** The request's body, changed only where it names the model together with the provider. */
   readonly body: Buffer;
+}
+
+const maxFallbacks = 10;
+
+/**
+ * Finds the targets in the order they are asked: the one that the request names, then those of the `x-bf-fallbacks`
+ * header (`provider/model, provider/model`). A fallback to a provider that is not configured is left out.
+ *
+ * @throws BedrockError as {@link findTarget}; ValidationException for fallbacks where the model is not in the path, or
+ *   more than ten of them
+ */
+export function findTargets(
+  providers: readonly Provider[],
+  route: Route,
+  body: Buffer,
+  fallbacks: string | undefined,
+): readonly Target[] {
+  const first = findTarget(providers, route, body);
+  if (fallbacks === undefined) return [first];
+  if (route.operation.model !== "path")
+    throw refuseField("x-bf-fallbacks", `${route.operation.name} has no model in its path that could be replaced.`);
+  const names = fallbacks.split(",").map((name) => name.trim());
+  if (names.length > maxFallbacks) throw refuseField("x-bf-fallbacks", `must have at most ${maxFallbacks} entries.`);
+  const targets = [first];
+  for (const name of names) {
+    if (name === "") continue;
+    const slash = name.indexOf("/");
+    const provider = slash === -1 ? undefined : providers.find((one) => one.name === name.slice(0, slash));
+    if (slash !== -1 && provider === undefined && defaultProvider(providers) === undefined) continue;
+    const labels = [name, ...route.labels.slice(1)];
+    targets.push(findTarget(providers, { ...route, labels }, body));
+  }
+  return targets;
 }
 
 /**
@@ -94,7 +127,7 @@ function modelInBody(body: Buffer): string | undefined {
 }
 
 /** Writes another model id in the place of the one the client sent, and leaves every other byte alone. */
-function replaceModel(body: Buffer, from: string, to: string): Buffer {
+export function replaceModel(body: Buffer, from: string, to: string): Buffer {
   const text = body.toString("utf8");
   const quoted = JSON.stringify(from);
   if (text.split(quoted).length !== 2) {

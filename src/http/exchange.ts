@@ -23,6 +23,9 @@ export interface Exchange {
   /** True once the client is gone or the answer was cut: nothing that is written arrives any more. */
   readonly aborted: boolean;
 
+  /** The client's address, or that of the proxy before us. Empty once the client is gone. */
+  remoteAddress(): string;
+
   /** Calls back once if the client leaves before the answer is complete. At most one listener; a later one replaces it. */
   onAbort(listener: (() => void) | undefined): void;
 

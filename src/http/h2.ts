@@ -108,6 +108,10 @@ class H2Exchange implements Exchange {
     this.headerBytes = bytes;
   }
 
+  remoteAddress(): string {
+    return this.#stream.session?.socket.remoteAddress ?? "";
+  }
+
   onAbort(listener: (() => void) | undefined): void {
     this.#abortListener = listener;
   }
@@ -119,11 +123,11 @@ class H2Exchange implements Exchange {
 
   reply(status: number, headers: ReplyHeaders, body: Uint8Array | string): void {
     if (this.aborted || this.#finished || this.#stream.destroyed) return;
-    this.#finished = true;
     const length = Buffer.byteLength(body);
-    this.#stream.respond({ ...head(status, headers), "content-length": String(length) }, { endStream: length === 0 });
-    if (length === 0) return;
-    if (this.method === "HEAD") this.#stream.end();
+    // Throws at headers that HTTP/2 does not allow; the request then still has no answer.
+    this.#stream.respond({ ...head(status, headers), "content-length": String(length) });
+    this.#finished = true;
+    if (this.method === "HEAD" || length === 0) this.#stream.end();
     else this.#stream.end(body);
     discardUpload(this.#stream);
   }
@@ -165,11 +169,14 @@ class H2ReplyStream implements ReplyStream {
     discardUpload(this.#stream);
   }
 
-  /** Resets with INTERNAL_ERROR: the AWS SDK takes a CANCEL for a normal end. */
+  /**
+   * Resets with INTERNAL_ERROR: the AWS SDK takes a CANCEL for a normal end. Destroyed and not closed, since closing
+   * ends the stream well before it resets it.
+   */
   destroy(): void {
     if (!this.#writable()) return;
     this.#finish();
-    this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    this.#stream.destroy(new Error("the answer is broken off"));
   }
 
   #writable(): boolean {
@@ -218,7 +225,9 @@ function readBody(stream: ServerHttp2Stream, max: number): Promise<Buffer> {
     stream.on("data", onData);
     stream.once("end", () => {
       clearInterval(slow);
-      resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, bytes));
+      // An upload whose connection is lost ends, too, without its rest; the close that follows says what it was.
+      if (!stream.aborted)
+        resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, bytes));
     });
     stream.once("close", () => {
       clearInterval(slow);

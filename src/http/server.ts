@@ -20,7 +20,7 @@ export interface ServeOptions {
 export interface HttpServer {
   /** The port it listens on. */
   readonly port: number;
-  /** From now on connections are closed after the answer they are waiting for. */
+  /** From now on a connection is closed behind its next whole answer. Streams end as they would have. */
   drain(): void;
   /** Stops listening and ends all connections. */
   close(): Promise<void>;

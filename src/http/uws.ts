@@ -121,7 +121,8 @@ class UwsExchange implements Exchange {
     this.query = req.getQuery() ?? "";
     const headers = new Map<string, string>();
     let malformed: string | undefined;
-    req.forEach((name, value) => {
+    req.forEach((name, decoded) => {
+      const value = bytesAsLatin1(decoded);
       const earlier = headers.get(name);
       if (earlier !== undefined && singular.has(name)) malformed = `the request has two ${name} headers`;
       headers.set(name, earlier === undefined ? value : `${earlier}, ${value}`);
@@ -135,6 +136,10 @@ class UwsExchange implements Exchange {
     }
   }
 
+  remoteAddress(): string {
+    return this.aborted || this.#finished ? "" : Buffer.from(this.#res.getRemoteAddressAsText()).toString("latin1");
+  }
+
   onAbort(listener: (() => void) | undefined): void {
     this.#abortListener = listener;
   }
@@ -146,23 +151,43 @@ class UwsExchange implements Exchange {
   reply(status: number, headers: ReplyHeaders, body: Uint8Array | string): void {
     if (this.aborted || this.#finished) return;
     this.#finished = true;
+    if (this.malformed === undefined) this.#send(status, headers, body);
+    // Bytes behind a malformed request must not become the next one. While this one waits, the library closes the
+    // connection at a further request; once it is answered, it would go on parsing what it has read.
+    else setImmediate(() => this.#send(status, headers, body));
+  }
+
+  #send(status: number, headers: ReplyHeaders, body: Uint8Array | string): void {
+    if (this.aborted) return;
     // A request that was not read to its end leaves bytes behind that must not be taken for the next request.
     const close = this.#server.draining || this.malformed !== undefined || this.#upload?.complete === false;
     this.#res.cork(() => {
-      writeHead(this.#res, status, headers);
-      if (this.method === "HEAD") this.#res.endWithoutBody(Buffer.byteLength(body), close);
-      else this.#res.end(body, close);
+      writeHead(this.#res, status, headers, this.#clientCloses());
+      if (this.method === "HEAD" && close) {
+        this.#res.endWithoutBody(Buffer.byteLength(body), true);
+      } else if (this.method === "HEAD") {
+        // Given the length, the library would go on waiting for a body and take no further request.
+        this.#res.writeHeader("content-length", String(Buffer.byteLength(body)));
+        this.#res.endWithoutBody();
+      } else {
+        this.#res.end(body, close);
+      }
     });
   }
 
   open(status: number, headers: ReplyHeaders): ReplyStream {
     return new UwsReplyStream(this.#res, status, headers, {
-      isAborted: () => this.aborted,
+      isAborted: () => this.aborted || this.#finished,
       finish: () => {
         this.#finished = true;
       },
-      close: () => this.#server.draining,
+      close: () => this.#server.draining || this.#clientCloses(),
     });
+  }
+
+  /** The client asked for the connection's end. The library then ends it without saying so, and clients would reuse it. */
+  #clientCloses(): boolean {
+    return this.headers.get("connection")?.toLowerCase() === "close";
   }
 
   /** Ends the connection when even answering failed. */
@@ -247,8 +272,10 @@ class Upload {
 }
 
 interface StreamOwner {
+  /** Nothing can be written any more. */
   isAborted(): boolean;
   finish(): void;
+  /** The connection ends with the answer, and the answer's head should say so. */
   close(): boolean;
 }
 
@@ -272,8 +299,8 @@ class UwsReplyStream implements ReplyStream {
   }
 
   write(bytes: Uint8Array, next?: number): boolean {
-    if (this.#ended || this.#owner.isAborted()) return true;
-    if (this.#lent !== -1 && bytes.length > 0 && bytes[0] !== this.#lent) {
+    if (this.#ended || this.#owner.isAborted() || bytes.length === 0) return true;
+    if (this.#lent !== -1 && bytes[0] !== this.#lent) {
       this.destroy();
       return true;
     }
@@ -306,7 +333,8 @@ class UwsReplyStream implements ReplyStream {
     this.#finish();
     this.#res.cork(() => {
       if (!this.#headed) this.#writeHead();
-      this.#res.end(undefined, this.#owner.close());
+      // Not asked to close the connection: the library would write the header for it wherever the answer stands.
+      this.#res.end();
     });
   }
 
@@ -323,17 +351,27 @@ class UwsReplyStream implements ReplyStream {
 
   #writeHead(): void {
     this.#headed = true;
-    writeHead(this.#res, this.#status, this.#headers);
+    writeHead(this.#res, this.#status, this.#headers, this.#owner.close());
   }
 }
 
-function writeHead(res: HttpResponse, status: number, headers: ReplyHeaders): void {
+function writeHead(res: HttpResponse, status: number, headers: ReplyHeaders, close: boolean): void {
   res.writeStatus(`${status} ${STATUS_CODES[status] ?? "Unknown"}`);
   for (const [name, value] of headers) res.writeHeader(name, latin1Header(value));
+  if (close) res.writeHeader("connection", "close");
 }
 
 /** Header values are bytes read as Latin-1; the library would write them as UTF-8. */
 function latin1Header(value: string): string | Buffer {
-  for (let at = 0; at < value.length; at++) if (value.charCodeAt(at) > 0x7e) return Buffer.from(value, "latin1");
-  return value;
+  return isAscii(value) ? value : Buffer.from(value, "latin1");
+}
+
+/** The other way: the library has read the bytes as UTF-8. */
+function bytesAsLatin1(value: string): string {
+  return isAscii(value) ? value : Buffer.from(value, "utf8").toString("latin1");
+}
+
+function isAscii(value: string): boolean {
+  for (let at = 0; at < value.length; at++) if (value.charCodeAt(at) > 0x7e) return false;
+  return true;
 }

@@ -4,6 +4,7 @@ import { Gateway } from "../gateway/gateway.ts";
 import { serveHttp2 } from "../http/h2.ts";
 import type { HttpServer, ServeOptions } from "../http/server.ts";
 import { serveHttp1 } from "../http/uws.ts";
+import { openKeyState } from "../keys/state.ts";
 import { createLogger } from "../telemetry/log.ts";
 import { Metrics } from "../telemetry/metrics.ts";
 import { Upstream } from "../upstream/dispatch.ts";
@@ -39,7 +40,7 @@ const offers: FrontEndOffers = {
     servers.push(h2);
     return { port: http.port, h2Port: h2.port };
   },
-  configure: (config) => gateway.configure(config),
+  configure: ({ config, slots }) => gateway.configure(config, slots),
   metrics: () => metrics.snapshot(),
   drain: () => {
     gateway.drain();
@@ -61,12 +62,15 @@ const supervisor = new Peer<FrontEndOffers, SupervisorOffers>(parentPort, offers
 const gateway = new Gateway(
   {
     upstream: new Upstream(),
+    keys: openKeyState(start.keyMemory),
     hash: (body) => (body.length < hashOffThreadBytes ? sha256Hex(body) : supervisor.call("hash", body)),
     metrics,
     log,
+    adminToken: start.adminToken,
     metricsPage: () => supervisor.call("metricsPage", undefined),
   },
-  start.config,
+  start.settings.config,
+  start.settings.slots,
 );
 
 const serveOptions: Omit<ServeOptions, "port"> = {

@@ -1,5 +1,6 @@
 /** What the threads ask of each other. */
 import type { Config } from "../config/schema.ts";
+import type { KeySlots } from "../keys/registry.ts";
 import type { MetricsSnapshot } from "../telemetry/metrics.ts";
 
 /** Given to a front end as it starts. */
@@ -13,7 +14,17 @@ export interface FrontEndStart {
   /** The HTTP/2 port, or undefined for none. */
   readonly h2Port: number | undefined;
   readonly logLevel: string;
+  /** Of the management API. */
+  readonly adminToken: string | undefined;
+  readonly settings: InForce;
+  /** The memory in which all threads keep one truth about keys. */
+  readonly keyMemory: SharedArrayBuffer;
+}
+
+/** A configuration, and where its keys have their state. */
+export interface InForce {
   readonly config: Config;
+  readonly slots: KeySlots;
 }
 
 /** The ports a front end has taken. */
@@ -25,7 +36,7 @@ export interface Listening {
 /** What a front end does when the supervisor asks. */
 export interface FrontEndOffers {
   readonly listen: () => Promise<Listening>;
-  readonly configure: (config: Config) => void;
+  readonly configure: (settings: InForce) => void;
   /** Counts of this thread. */
   readonly metrics: () => Promise<MetricsSnapshot>;
   /** Says "not ready" at once and resolves when nothing is being answered any more. */

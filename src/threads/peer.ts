@@ -15,12 +15,9 @@ interface Call {
   readonly argument: unknown;
 }
 
-interface Return {
-  readonly kind: "return";
-  readonly id: number;
-  readonly value?: unknown;
-  readonly error?: unknown;
-}
+type Return =
+  | { readonly kind: "return"; readonly id: number; readonly value: unknown }
+  | { readonly kind: "return"; readonly id: number; readonly error: unknown };
 
 /** What a port and a `Worker` have in common. */
 export interface Port {
@@ -38,6 +35,7 @@ export class Peer<Mine extends { [name in keyof Mine]: Anyone }, Theirs extends 
   readonly #port: Port;
   readonly #waiting = new Map<number, { resolve: (value: never) => void; reject: (error: unknown) => void }>();
   #lastId = 0;
+  #gone: Error | undefined;
 
   constructor(port: MessagePort | Port, mine: Mine) {
     this.#port = port;
@@ -49,23 +47,35 @@ export class Peer<Mine extends { [name in keyof Mine]: Anyone }, Theirs extends 
     });
   }
 
-  /** Calls a function of the other side. */
+  /**
+   * Calls a function of the other side.
+   *
+   * @throws (as a rejection) what that function throws; that the argument cannot be cloned, or that the other side is gone
+   */
   call<Name extends keyof Theirs & string>(
     name: Name,
     argument: Argument<Theirs[Name]>,
   ): Promise<Result<Theirs[Name]>> {
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject });
+      if (this.#gone !== undefined) throw this.#gone;
       const call: Call = { kind: "call", id, name, argument };
       this.#port.postMessage(call);
+      this.#waiting.set(id, { resolve, reject });
     });
+  }
+
+  /** The other side is gone: what waits for it fails, and so does every call from now on. */
+  hangUp(reason: Error): void {
+    this.#gone ??= reason;
+    for (const { reject } of this.#waiting.values()) reject(reason);
+    this.#waiting.clear();
   }
 
   #settle(message: Return): void {
     const waiting = this.#waiting.get(message.id);
     this.#waiting.delete(message.id);
-    if (message.error !== undefined) waiting?.reject(message.error);
+    if ("error" in message) waiting?.reject(message.error);
     else waiting?.resolve(message.value as never);
   }
 
@@ -78,7 +88,12 @@ export class Peer<Mine extends { [name in keyof Mine]: Anyone }, Theirs extends 
     } catch (error) {
       answer = { kind: "return", id: call.id, error };
     }
-    this.#port.postMessage(answer);
+    try {
+      this.#port.postMessage(answer);
+    } catch (error) {
+      // The answer cannot be cloned; why, always can.
+      this.#port.postMessage({ kind: "return", id: call.id, error: new Error(String(error)) } satisfies Return);
+    }
   }
 }
 

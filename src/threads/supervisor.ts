@@ -5,6 +5,8 @@ import { Worker } from "node:worker_threads";
 import { type Loaded, loadConfig } from "../config/load.ts";
 import { ConfigError } from "../config/problems.ts";
 import type { Settings } from "../config/settings.ts";
+import { KeyRegistry } from "../keys/registry.ts";
+import { providerTable } from "../providers/table.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { renderMetrics } from "../telemetry/metrics.ts";
 import type { FrontEndOffers, FrontEndStart, Listening, SupervisorOffers } from "./messages.ts";
@@ -30,6 +32,8 @@ export interface Running {
   stop(seconds: number): Promise<boolean>;
   /** Lets go of the ports now. */
   kill(): Promise<void>;
+  /** Resolves when a thread that serves clients has died: what it held is lost, and the process had better be replaced. */
+  readonly broken: Promise<void>;
 }
 
 /**
@@ -41,41 +45,69 @@ export async function startGateway(settings: Settings, loaded: Loaded, log: Logg
   const shared = settings.frontends > 1;
   const port = shared ? await findPort(settings.host, settings.port) : settings.port;
   const pool = startWorkerPool(settings.workers);
+  const registry = new KeyRegistry();
+  const inForce = { config: loaded.config, slots: registry.assign(loaded.config.providers) };
   const frontEnds: FrontEnd[] = [];
+  const deaths: Promise<void>[] = [];
   const offers: SupervisorOffers = {
     hash: (body) => pool.hash(body),
     metricsPage: async () =>
       renderMetrics(await Promise.all(frontEnds.map((frontEnd) => frontEnd.call("metrics", undefined)))),
   };
   const listening: Listening[] = [];
-  for (let index = 1; index <= settings.frontends; index++) {
-    const start: FrontEndStart = {
-      index,
-      host: settings.host,
-      port,
-      shared,
-      h2Port: index === 1 && settings.h2Port !== 0 ? settings.h2Port : undefined,
-      logLevel: settings.logLevel,
-      config: loaded.config,
-    };
-    const { frontEnd, listens } = await startFrontEnd(start, offers, log);
-    frontEnds.push(frontEnd);
-    listening.push(listens);
+  try {
+    for (let index = 1; index <= settings.frontends; index++) {
+      const h2Port = index === 1 && settings.h2Port !== 0 ? settings.h2Port : undefined;
+      const { host, logLevel, adminToken } = settings;
+      const keyMemory = registry.memory;
+      const start: FrontEndStart = {
+        index,
+        host,
+        port,
+        shared,
+        h2Port,
+        logLevel,
+        adminToken,
+        settings: inForce,
+        keyMemory,
+      };
+      const { frontEnd, died } = startFrontEnd(start, offers, log);
+      frontEnds.push(frontEnd);
+      deaths.push(died);
+      listening.push(await frontEnd.call("listen", undefined));
+    }
+    const first = listening[0];
+    if (first === undefined) throw new Error("there is no front end");
+    return new Supervisor(settings, registry, frontEnds, pool, first, Promise.race(deaths), log);
+  } catch (error) {
+    await Promise.allSettled(frontEnds.map((frontEnd) => frontEnd.call("close", undefined)));
+    await pool.close();
+    throw error;
   }
-  const first = listening[0];
-  if (first === undefined) throw new Error("there is no front end");
-  return new Supervisor(settings, frontEnds, pool, first, log);
 }
 
 class Supervisor implements Running {
   readonly listening: Listening;
+  readonly broken: Promise<void>;
   readonly #settings: Settings;
+  readonly #registry: KeyRegistry;
   readonly #frontEnds: readonly FrontEnd[];
   readonly #pool: WorkerPool;
   readonly #log: Logger;
+  #reloading: Promise<void> = Promise.resolve();
 
-  constructor(settings: Settings, frontEnds: readonly FrontEnd[], pool: WorkerPool, listening: Listening, log: Logger) {
+  constructor(
+    settings: Settings,
+    registry: KeyRegistry,
+    frontEnds: readonly FrontEnd[],
+    pool: WorkerPool,
+    listening: Listening,
+    broken: Promise<void>,
+    log: Logger,
+  ) {
+    this.broken = broken;
     this.#settings = settings;
+    this.#registry = registry;
     this.#frontEnds = frontEnds;
     this.#pool = pool;
     this.listening = listening;
@@ -85,10 +117,17 @@ class Supervisor implements Running {
     }
   }
 
-  async reload(): Promise<void> {
+  /** One reload after the other: the last one to begin is the last one in force. */
+  reload(): Promise<void> {
+    this.#reloading = this.#reloading.then(() => this.#reload());
+    return this.#reloading;
+  }
+
+  async #reload(): Promise<void> {
     try {
-      const { config } = await loadConfig(this.#settings, process.env);
-      await this.#all("configure", config);
+      const { config } = await loadConfig(this.#settings, process.env, providerTable);
+      const settings = { config, slots: this.#registry.assign(config.providers) };
+      await Promise.all(this.#frontEnds.map((frontEnd) => frontEnd.call("configure", settings)));
       this.#log.info("configuration reloaded");
     } catch (error) {
       const problems = error instanceof ConfigError ? error.problems : [String(error)];
@@ -98,11 +137,11 @@ class Supervisor implements Running {
 
   async stop(seconds: number): Promise<boolean> {
     const timeout = new Promise<false>((resolve) => setTimeout(resolve, seconds * 1000, false).unref());
-    const drained = this.#all("drain", undefined).then(() => true as const);
+    const drained = this.#all("drain").then(() => true as const);
     const byItself = await Promise.race([drained, timeout]);
     if (!byItself) {
       this.#log.warn(`requests were still running after ${seconds} seconds and are ended`);
-      await this.#all("cut", undefined);
+      await this.#all("cut");
     }
     await this.kill();
     return byItself;
@@ -110,26 +149,34 @@ class Supervisor implements Running {
 
   async kill(): Promise<void> {
     if (this.#settings.configPath !== undefined) unwatchFile(this.#settings.configPath);
-    await this.#all("close", undefined);
+    await this.#all("close");
     await this.#pool.close();
   }
 
-  async #all<Name extends keyof FrontEndOffers>(name: Name, argument: Parameters<FrontEnd["call"]>[1]): Promise<void> {
-    await Promise.all(this.#frontEnds.map((frontEnd) => frontEnd.call(name, argument as never)));
+  /** A front end that has died has nothing left to drain or close. */
+  async #all(name: "drain" | "cut" | "close"): Promise<void> {
+    await Promise.allSettled(this.#frontEnds.map((frontEnd) => frontEnd.call(name, undefined)));
   }
 }
 
-async function startFrontEnd(
+function startFrontEnd(
   start: FrontEndStart,
   offers: SupervisorOffers,
   log: Logger,
-): Promise<{ frontEnd: FrontEnd; listens: Listening }> {
+): { readonly frontEnd: FrontEnd; readonly died: Promise<void> } {
   const worker = new Worker(new URL("./front-end.js", import.meta.url), { workerData: start });
   const frontEnd: FrontEnd = new Peer(worker, offers);
-  const failed = new Promise<never>((_resolve, reject) => worker.once("error", reject));
-  worker.on("error", (error) => log.fatal({ err: error }, `front end ${start.index} failed`));
-  const listens = await Promise.race([frontEnd.call("listen", undefined), failed]);
-  return { frontEnd, listens };
+  worker.on("error", (error) => {
+    log.fatal({ err: error }, `front end ${start.index} failed`);
+    frontEnd.hangUp(error);
+  });
+  const died = new Promise<void>((resolve) => {
+    worker.once("exit", (code) => {
+      frontEnd.hangUp(new Error(`front end ${start.index} has ended with code ${code}`));
+      resolve();
+    });
+  });
+  return { frontEnd, died };
 }
 
 /**

@@ -1,5 +1,5 @@
 /** The AWS identity of a configured Bedrock key: fixed, or fetched, kept, and renewed before it expires. */
-import { LRUCache } from "lru-cache";
+import { CredentialsError, Identities, type RenewOptions, type Source } from "./renewed.ts";
 import { Secret } from "./secret.ts";
 import type { AwsCredentials } from "./sigv4.ts";
 
@@ -33,40 +33,18 @@ export type Resolved =
   | { readonly kind: "bearer"; readonly token: Secret }
   | { readonly kind: "sigv4"; readonly credentials: AwsCredentials };
 
-export interface CredentialSource {
-  /**
-   * The credentials to use now, without a promise while valid ones are held.
-   *
-   * @throws CredentialsError (as a rejection) when there are none
-   */
-  current(): Resolved | Promise<Resolved>;
-}
+/** Where a key's credentials come from. */
+export type CredentialSource = Source<Resolved>;
 
-export interface CredentialOptions {
-  /** Told when credentials in use could not be renewed; they serve until they expire. Holds no secret. */
-  readonly onProblem?: (message: string) => void;
-  /** Milliseconds since 1970. */
-  readonly now?: () => number;
-}
+export type CredentialOptions = RenewOptions;
 
-/** A key has no usable credentials. The message names the key and the kind of source, never a secret. */
-export class CredentialsError extends Error {
-  override readonly name = "CredentialsError";
-}
+export { CredentialsError };
 
 /** Renewal begins this long before credentials expire. */
 const refreshAheadMs = 5 * 60_000;
-/** Credentials that do not say when they expire (a file that someone else rewrites) are read again this often. */
-const rereadMs = 5 * 60_000;
-/** Between two attempts to renew credentials that still serve. */
-const retryMs = 30_000;
-/** With nothing to serve, a failure stands this long, so that a burst of requests does not become a burst on STS. */
-const failureMs = 2000;
-/** A source that has not answered by then has failed. */
-const loadTimeoutMs = 30_000;
 
-/** Identities of one thread. One that is pushed out is fetched anew when it is asked for. */
-const identities = new LRUCache<string, Identity>({ max: 1000 });
+/** Identities of one thread, kept across reloads. */
+const identities = new Identities<Resolved>(refreshAheadMs);
 
 /**
  * The credential source of one key. Keys with the same identity share what is fetched, across reloads too.
@@ -132,113 +110,20 @@ function fixed(resolved: Resolved): CredentialSource {
 function fetched(
   id: string,
   label: string,
-  load: () => Promise<Loaded>,
+  load: () => Promise<FetchedCredentials>,
   name: string,
-  { onProblem, now = Date.now }: CredentialOptions,
+  options: CredentialOptions,
 ): CredentialSource {
-  const describe = (cause: unknown) => `${name}: ${label} gave no AWS credentials (${reasonOf(cause)})`;
-  let identity = identities.get(id);
-  if (identity === undefined) {
-    identity = new Identity(load, now);
-    identities.set(id, identity);
-  }
-  const shared = identity;
-  return {
-    current: () => {
-      const held = shared.held((cause) => onProblem?.(`${describe(cause)}; the ones in use serve until they expire`));
-      if (held !== undefined) return held;
-      return shared.wait().catch((cause: unknown) => {
-        throw new CredentialsError(describe(cause));
-      });
-    },
+  const loadResolved = async () => {
+    const { accessKeyId, secretAccessKey, sessionToken, expiration } = await load();
+    const credentials = awsCredentials(accessKeyId, secretAccessKey, sessionToken);
+    return { value: { kind: "sigv4", credentials } as const, expiresAt: expiration?.getTime() };
   };
+  return identities.source(id, `${name}: ${label} gave no AWS credentials`, loadResolved, options);
 }
 
-interface Loaded extends AwsCredentials {
+interface FetchedCredentials extends AwsCredentials {
   readonly expiration?: Date;
-}
-
-/** One identity's credentials: held, renewed by one call at a time. */
-class Identity {
-  readonly #load: () => Promise<Loaded>;
-  readonly #now: () => number;
-  #resolved: Resolved | undefined;
-  #expiresAt = 0;
-  /** When a renewal may next begin. */
-  #renewAt = 0;
-  #loading: Promise<Resolved> | undefined;
-  #failure: { readonly cause: unknown; readonly until: number } | undefined;
-
-  constructor(load: () => Promise<Loaded>, now: () => number) {
-    this.#load = load;
-    this.#now = now;
-  }
-
-  /** What still serves. When its renewal is due, that begins; `onProblem` hears of its failure. */
-  held(onProblem: (cause: unknown) => void): Resolved | undefined {
-    const now = this.#now();
-    if (this.#resolved === undefined || now >= this.#expiresAt) return undefined;
-    if (now >= this.#renewAt && this.#loading === undefined) {
-      this.#renewAt = now + retryMs;
-      this.#renew().catch(onProblem);
-    }
-    return this.#resolved;
-  }
-
-  /** What the load under way, or a new one, brings. */
-  wait(): Promise<Resolved> {
-    if (this.#loading !== undefined) return this.#loading;
-    if (this.#failure !== undefined && this.#now() < this.#failure.until) return Promise.reject(this.#failure.cause);
-    return this.#renew();
-  }
-
-  #renew(): Promise<Resolved> {
-    this.#loading = this.#fetch().finally(() => {
-      this.#loading = undefined;
-    });
-    return this.#loading;
-  }
-
-  async #fetch(): Promise<Resolved> {
-    try {
-      const loaded = await inTime(this.#load());
-      const now = this.#now();
-      const expiresAt = loaded.expiration?.getTime() ?? Number.POSITIVE_INFINITY;
-      if (expiresAt <= now) throw new LoadFailure("they have expired already: is the clock right?");
-      const credentials = awsCredentials(loaded.accessKeyId, loaded.secretAccessKey, loaded.sessionToken);
-      this.#resolved = { kind: "sigv4", credentials };
-      this.#expiresAt = expiresAt;
-      this.#renewAt = loaded.expiration ? Math.max(expiresAt - refreshAheadMs, now + retryMs) : now + rereadMs;
-      this.#failure = undefined;
-      return this.#resolved;
-    } catch (cause) {
-      this.#failure = { cause, until: this.#now() + failureMs };
-      throw cause;
-    }
-  }
-}
-
-/** A failure that is described in our own words, which may be shown. */
-class LoadFailure extends Error {}
-
-function inTime(load: Promise<Loaded>): Promise<Loaded> {
-  return new Promise((resolve, reject) => {
-    const seconds = loadTimeoutMs / 1000;
-    const timer = setTimeout(() => reject(new LoadFailure(`no answer in ${seconds} seconds`)), loadTimeoutMs);
-    timer.unref();
-    load.then(resolve, reject).finally(() => clearTimeout(timer));
-  });
-}
-
-/**
- * The name of a failure, not its message: STS repeats the signed request, and `credential_process` its command line,
- * with whatever secrets they hold.
- */
-function reasonOf(cause: unknown): string {
-  if (cause instanceof LoadFailure) return cause.message;
-  if (!(cause instanceof Error)) return "unknown reason";
-  const code = "code" in cause && typeof cause.code === "string" ? cause.code : cause.name;
-  return /^[\w.]{1,64}$/.test(code) ? code : "unknown reason";
 }
 
 interface Base {
@@ -246,7 +131,7 @@ interface Base {
   readonly id: string;
   readonly label: string;
   readonly fixed?: AwsCredentials;
-  readonly load: () => Promise<Loaded>;
+  readonly load: () => Promise<FetchedCredentials>;
 }
 
 function baseOf(config: NonNullable<BedrockIdentity["bedrock_key_config"]>, name: string): Base {
@@ -274,7 +159,7 @@ interface Role {
   readonly region: string | undefined;
 }
 
-async function assumeRole(role: Role, by: AwsCredentials): Promise<Loaded> {
+async function assumeRole(role: Role, by: AwsCredentials): Promise<FetchedCredentials> {
   const { accessKeyId, secretAccessKey, sessionToken } = by;
   const { fromTemporaryCredentials } = await sdk();
   return fromTemporaryCredentials({

@@ -1,6 +1,6 @@
 /** Sending a request upstream and reading its answer at the reader's speed: undici pools, one for each origin. */
 import { LRUCache } from "lru-cache";
-import { type Dispatcher, Pool, ProxyAgent } from "undici";
+import { buildConnector, type Dispatcher, Pool, ProxyAgent } from "undici";
 import { checkHost, guardedLookup } from "./address.ts";
 
 /** How to reach an upstream; the members of the configuration's `network_config` that matter here. */
@@ -24,16 +24,26 @@ export interface UpstreamRequest {
   readonly body: Uint8Array | undefined;
 }
 
-/** Whose fault it was that no (whole) answer came. */
-export type UpstreamFault = "timeout" | "connect" | "broken" | "refused_address" | "cancelled";
+/** Whose fault it was that no (whole) answer came; `unsendable`: the request itself cannot be written in HTTP. */
+export type UpstreamFault =
+  | "timeout"
+  | "connect"
+  | "broken"
+  | "refused_address"
+  | "unsendable"
+  | "cancelled"
+  | "too_large";
 
 /** The upstream gave no answer, or not all of it. */
 export class UpstreamError extends Error {
   override readonly name = "UpstreamError";
   readonly fault: UpstreamFault;
-  constructor(fault: UpstreamFault, message: string, cause?: unknown) {
+  /** A connection that had served before was closed before this answer began: the request may just go out again. */
+  readonly stale: boolean;
+  constructor(fault: UpstreamFault, message: string, cause?: unknown, stale = false) {
     super(message, cause === undefined ? undefined : { cause });
     this.fault = fault;
+    this.stale = stale;
   }
 }
 
@@ -122,8 +132,20 @@ function connectTo(origin: string, network: Network): Dispatcher {
     return new ProxyAgent({ uri: network.proxy_url, ...options, requestTls: tls, proxyTls: tls });
   }
   const lookup = guardedLookup({ allowPrivate: network.allow_private_network });
-  return new Pool(origin, { ...options, connect: { timeout: connectTimeoutMs, lookup, ...tls } });
+  const connector = buildConnector({ timeout: connectTimeoutMs, lookup, allowH2: false, ...tls });
+  const connect: typeof connector = (target, callback) =>
+    connector(target, (...[error, socket]) => {
+      if (error !== null) return callback(error, null);
+      socket.prependListener("error", (cause: Error) => {
+        if (socket.bytesRead > 0) servedBefore.add(cause);
+      });
+      return callback(null, socket);
+    });
+  return new Pool(origin, { ...options, connect });
 }
+
+/** Errors of connections that had served a request before. */
+const servedBefore = new WeakSet<Error>();
 
 /**
  * undici's handler of one request. Chunks are gathered until the microtask queue is reached, that is, for one read of
@@ -151,7 +173,10 @@ class Handler implements Dispatcher.DispatchHandler, Sent, UpstreamAnswer {
   cancel(): void {
     if (this.#ended || this.#cancelled) return;
     this.#cancelled = true;
-    this.#controller?.abort(new UpstreamError("cancelled", "the upstream call was cancelled"));
+    const error = new UpstreamError("cancelled", "the upstream call was cancelled");
+    // Before it has a connection undici cannot take a request back: it is over for us now, for undici once its turn comes.
+    if (this.#controller === undefined) this.#fail(error);
+    else this.#controller.abort(error);
   }
 
   pause(): void {
@@ -178,7 +203,7 @@ class Handler implements Dispatcher.DispatchHandler, Sent, UpstreamAnswer {
             bytes += chunk.length;
           }
           if (bytes <= maxBytes) return;
-          reject(new UpstreamError("broken", `the upstream's answer is larger than ${maxBytes} bytes`));
+          reject(new UpstreamError("too_large", `the upstream's answer is larger than ${maxBytes} bytes`));
           this.cancel();
         },
         end: () => resolve(parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts, bytes)),
@@ -188,8 +213,9 @@ class Handler implements Dispatcher.DispatchHandler, Sent, UpstreamAnswer {
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
+    // Thrown and not aborted: aborting would also close the connection that was about to carry the request.
+    if (this.#error !== undefined) throw this.#error;
     this.#controller = controller;
-    if (this.#cancelled) controller.abort(new UpstreamError("cancelled", "the upstream call was cancelled"));
   }
 
   onResponseStart(
@@ -215,8 +241,12 @@ class Handler implements Dispatcher.DispatchHandler, Sent, UpstreamAnswer {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, cause: Error): void {
+    if (!this.#ended) this.#fail(translate(cause, this.#settle !== undefined));
+  }
+
+  #fail(error: UpstreamError): void {
     this.#ended = true;
-    this.#error = translate(cause);
+    this.#error = error;
     this.#settle?.reject(this.#error);
     this.#settle = undefined;
     this.#schedule();
@@ -244,7 +274,8 @@ class Handler implements Dispatcher.DispatchHandler, Sent, UpstreamAnswer {
   }
 }
 
-function translate(cause: Error): UpstreamError {
+/** @param unanswered nothing of the answer had arrived */
+function translate(cause: Error, unanswered: boolean): UpstreamError {
   if (cause instanceof UpstreamError) return cause;
   if (cause.name === "AddressRefused") return new UpstreamError("refused_address", cause.message, cause);
   const code = "code" in cause && typeof cause.code === "string" ? cause.code : "";
@@ -253,6 +284,8 @@ function translate(cause: Error): UpstreamError {
       return new UpstreamError("timeout", "the upstream did not answer in time", cause);
     case "UND_ERR_BODY_TIMEOUT":
       return new UpstreamError("timeout", "the upstream fell silent in the middle of its answer", cause);
+    case "UND_ERR_INVALID_ARG":
+      return new UpstreamError("unsendable", `the request cannot be sent upstream (${cause.message})`, cause);
     case "UND_ERR_CONNECT_TIMEOUT":
     case "ECONNREFUSED":
     case "ENOTFOUND":
@@ -265,6 +298,7 @@ function translate(cause: Error): UpstreamError {
         "broken",
         `the connection to the upstream broke${code === "" ? "" : ` (${code})`}`,
         cause,
+        unanswered && servedBefore.has(cause),
       );
   }
 }

@@ -6,12 +6,18 @@ import { afterAll, describe, expect, test } from "vitest";
 import { loadConfig, readConfig } from "../../src/config/load.ts";
 import { ConfigError } from "../../src/config/problems.ts";
 
+const catalogue = {
+  openai: { baseUrl: "https://api.openai.com", keyOptional: false, environment: "OPENAI_API_KEY" },
+  vllm: { baseUrl: undefined, keyOptional: true, environment: undefined },
+  azure: { baseUrl: undefined, keyOptional: false, environment: "AZURE_OPENAI_API_KEY" },
+  vertex: { baseUrl: undefined, keyOptional: false, environment: undefined },
+};
 const folder = mkdtempSync(join(tmpdir(), "bifrost-config-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 function problemsOf(json: unknown, environment: NodeJS.ProcessEnv = {}): readonly string[] {
   try {
-    readConfig(json, environment);
+    readConfig(json, environment, catalogue);
   } catch (error) {
     if (error instanceof ConfigError) return error.problems;
     throw error;
@@ -24,7 +30,7 @@ const bedrock = (keys: readonly object[], more: object = {}) => ({ providers: { 
 
 describe("a configuration", () => {
   test("has the documented defaults", () => {
-    const { client, providers } = readConfig(bedrock([key]), {});
+    const { client, providers } = readConfig(bedrock([key]), {}, catalogue);
     expect(client).toEqual({
       allow_direct_keys: false,
       enforce_auth_on_inference: false,
@@ -131,11 +137,7 @@ describe("a configuration", () => {
       bedrock([key, { ...key, name: "MAIN" }]),
       "providers.bedrock.keys[1].id: another key has the same id",
     ],
-    [
-      "a provider nobody knows",
-      { providers: { acme: { keys: [key] } } },
-      "providers.acme: is not a provider of this version",
-    ],
+    ["a provider nobody knows", { providers: { acme: { keys: [key] } } }, "providers.acme: is not a known provider"],
     [
       "a custom provider of an unknown kind",
       { providers: { acme: { custom_provider_config: { base_provider_type: "smtp" } } } },
@@ -166,8 +168,19 @@ describe("a configuration", () => {
     const config = readConfig(
       { providers: { "my-bedrock": { custom_provider_config: { base_provider_type: "bedrock" }, keys: [key] } } },
       {},
+      catalogue,
     );
     expect(config.providers["my-bedrock"]?.kind).toBe("bedrock");
+  });
+
+  test("allows a server that speaks OpenAI's API under a name of its own, with or without a key", () => {
+    const server = {
+      custom_provider_config: { base_provider_type: "openai" },
+      network_config: { base_url: "http://127.0.0.1:8000" },
+      keys: [{ name: "local", value: "none" }],
+    };
+    const { providers } = readConfig({ providers: { "my-vllm": server } }, {}, catalogue);
+    expect(providers["my-vllm"]).toMatchObject({ kind: "translated", type: "openai", keys: [{ id: "local" }] });
   });
 
   test("never throws anything but a ConfigError, whatever the JSON", () => {
@@ -183,11 +196,15 @@ describe("a configuration", () => {
 
 describe("references to the environment", () => {
   test("stand for the variable's value in any string", () => {
-    const config = readConfig(bedrock([{ name: "env.KEY_NAME", value: "env.TOKEN", aliases: { fast: "env.MODEL" } }]), {
-      KEY_NAME: "prod",
-      TOKEN: "s3cret",
-      MODEL: "vendor.model",
-    });
+    const config = readConfig(
+      bedrock([{ name: "env.KEY_NAME", value: "env.TOKEN", aliases: { fast: "env.MODEL" } }]),
+      {
+        KEY_NAME: "prod",
+        TOKEN: "s3cret",
+        MODEL: "vendor.model",
+      },
+      catalogue,
+    );
     expect(config.providers.bedrock).toMatchObject({
       keys: [{ name: "prod", value: "s3cret", aliases: { fast: "vendor.model" } }],
     });
@@ -224,18 +241,18 @@ describe("loading", () => {
 
   test("names the file and the place of broken JSON, without its text", async () => {
     const path = file('{"providers": {"bedrock": "canary-secret" oops}}');
-    await expect(loadConfig({ configPath: path }, {})).rejects.toThrow(/is not JSON/);
-    await expect(loadConfig({ configPath: path }, {})).rejects.not.toThrow(/canary/);
+    await expect(loadConfig({ configPath: path }, {}, catalogue)).rejects.toThrow(/is not JSON/);
+    await expect(loadConfig({ configPath: path }, {}, catalogue)).rejects.not.toThrow(/canary/);
   });
 
   test("accepts a byte order mark", async () => {
-    await expect(loadConfig({ configPath: file('\uFEFF{"providers": {}}') }, {})).resolves.toMatchObject({
+    await expect(loadConfig({ configPath: file('\uFEFF{"providers": {}}') }, {}, catalogue)).resolves.toMatchObject({
       source: "none",
     });
   });
 
   test("with a file that names no provider serves with the mock", async () => {
-    const { config, source } = await loadConfig({ configPath: file("{}") }, { AWS_REGION: "eu-west-1" });
+    const { config, source } = await loadConfig({ configPath: file("{}") }, { AWS_REGION: "eu-west-1" }, catalogue);
     expect(source).toBe("none");
     expect(config.providers).toEqual({ mock: { kind: "mock", rules: [] } });
   });
@@ -245,13 +262,15 @@ describe("loading", () => {
     [{ AWS_REGION: "eu-west-1" }, "environment", "bedrock"],
     [{ AWS_PROFILE: "work" }, "environment", "bedrock"],
     [{ AWS_BEARER_TOKEN_BEDROCK: "token" }, "environment", "bedrock"],
+    [{ OPENAI_API_KEY: "sk" }, "environment", "openai"],
+    [{ AZURE_OPENAI_API_KEY: "key-without-an-endpoint" }, "none", "mock"],
   ])("without a file finds in %o: %s", async (environment, source, provider) => {
-    const loaded = await loadConfig({ configPath: undefined }, environment);
+    const loaded = await loadConfig({ configPath: undefined }, environment, catalogue);
     expect(loaded.source).toBe(source);
     expect(Object.keys(loaded.config.providers)).toEqual([provider]);
   });
 
   test("says which file cannot be read", async () => {
-    await expect(loadConfig({ configPath: folder }, {})).rejects.toThrow(/cannot be read \(EISDIR\)/);
+    await expect(loadConfig({ configPath: folder }, {}, catalogue)).rejects.toThrow(/cannot be read \(EISDIR\)/);
   });
 });

@@ -354,6 +354,7 @@ describe("a configuration's credentials", () => {
       },
     },
     {},
+    {},
   );
   const configured = configuredCredentials(providers);
 

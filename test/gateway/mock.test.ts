@@ -30,6 +30,10 @@ class FakeExchange implements Exchange {
     this.query = query;
   }
 
+  remoteAddress(): string {
+    return "127.0.0.1";
+  }
+
   onAbort(listener: (() => void) | undefined): void {
     this.#listener = listener;
   }

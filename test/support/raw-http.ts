@@ -73,7 +73,7 @@ export function sendOn(session: ClientHttp2Session, path: string, options: RawRe
   const { method = "POST", headers = {}, body = "" } = options;
   return new Promise((resolve, reject) => {
     session.once("error", reject);
-    const stream = session.request({ ":method": method, ":path": path, ...headers });
+    const stream = session.request({ ":method": method, ":path": path, ...headers }, { endStream: body.length === 0 });
     const chunks: Buffer[] = [];
     const arrivals: { at: number; bytes: number }[] = [];
     let head: { readonly status: number; readonly headers: RawAnswer["headers"] } = { status: 0, headers: {} };
@@ -89,7 +89,7 @@ export function sendOn(session: ClientHttp2Session, path: string, options: RawRe
       session.off("error", reject);
       resolve({ ...head, body: Buffer.concat(chunks), arrivals });
     });
-    stream.end(body);
+    if (body.length > 0) stream.end(body);
   });
 }
 

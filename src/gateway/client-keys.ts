@@ -1,0 +1,72 @@
+/** The keys a client may use at a provider: the configured ones, some of them, or one of its own. */
+import { refuseField } from "../bedrock/errors.ts";
+import type { Choosable } from "../keys/choose.ts";
+import type { KeyPool } from "../keys/pool.ts";
+import type { KeySource } from "./attempts.ts";
+import { type ClientAuth, directForOther } from "./client-auth.ts";
+import { configuredKeys, type KeyWish, ownKey } from "./key-source.ts";
+import type { BedrockKey, BedrockProvider, TranslatedKey, TranslatedProvider } from "./providers.ts";
+
+/** Keys, and whether they are the client's own: then what the upstream says of them is the client's business. */
+export interface ClientKeys<Key> {
+  readonly source: KeySource<Key>;
+  readonly own: boolean;
+}
+
+const directKey = {
+  id: "direct",
+  name: "direct",
+  enabled: true,
+  weight: 1,
+  models: ["*"],
+  blacklisted_models: [],
+  aliases: {},
+} as const;
+
+export function bedrockKeys(
+  provider: BedrockProvider,
+  auth: ClientAuth,
+  wish: KeyWish<BedrockKey>,
+): ClientKeys<BedrockKey> {
+  if (auth.kind !== "direct") return configured(provider.name, provider.pool, auth, wish);
+  const { credential, region } = auth.bedrock;
+  const [first] = provider.keys;
+  if (first === undefined) throw new Error(`the provider ${provider.name} has no keys`);
+  const key = {
+    ...directKey,
+    region: region ?? first.region,
+    overrides: { base_url: first.overrides.base_url },
+    credentials: { current: () => credential },
+  };
+  return { source: ownKey(key, provider.pool.budget), own: true };
+}
+
+/** @throws BedrockError ValidationException for credentials that this provider does not take */
+export function translatedKeys(
+  provider: TranslatedProvider,
+  auth: ClientAuth,
+  wish: KeyWish<TranslatedKey>,
+): ClientKeys<TranslatedKey> {
+  const secret = directForOther(auth, provider.name);
+  if (secret === undefined) return configured(provider.name, provider.pool, auth, wish);
+  const first = provider.keys.find((key) => key.credential !== undefined);
+  const scheme = first?.credential?.scheme;
+  if (first === undefined || scheme === undefined) {
+    throw refuseField("x-bf-direct-key", `the provider ${provider.name} takes no key.`);
+  }
+  const key = { ...first, ...directKey, credential: { scheme, current: () => secret } };
+  return { source: ownKey(key, provider.pool.budget), own: true };
+}
+
+/** A signature by a configured key pins that key, at the provider it belongs to. */
+function configured<Key extends Choosable>(
+  provider: string,
+  pool: KeyPool<Key>,
+  auth: ClientAuth,
+  wish: KeyWish<Key>,
+): ClientKeys<Key> {
+  const pinned = auth.kind === "signed" ? auth.pinned?.filter((one) => one.provider === provider) : undefined;
+  if (pinned === undefined || pinned.length === 0) return { source: configuredKeys(pool, wish), own: false };
+  const allowedIds = new Set(pinned.map((one) => one.id));
+  return { source: configuredKeys(pool, { ...wish, allowedIds }), own: false };
+}

@@ -26,6 +26,9 @@ const drainQuietMs = 500;
 /** Request headers that must not be repeated: two of them are two meanings (RFC 9112 section 6.3, RFC 9110 section 7.2). */
 const singular = new Set(["content-length", "host", "transfer-encoding"]);
 
+/** Well below the ten seconds after which the library cuts a connection that takes nothing. */
+const patienceMs = 4000;
+
 const empty = Buffer.alloc(0);
 
 /** One-byte buffers that can be lent ahead of the write they belong to. */
@@ -288,14 +291,14 @@ class UwsReplyStream implements ReplyStream {
   #ended = false;
   /** The byte that has gone out ahead of its frame, or -1. */
   #lent = -1;
+  /** Runs while the reader is behind. */
+  #waiting: NodeJS.Timeout | undefined;
 
   constructor(res: HttpResponse, status: number, headers: ReplyHeaders, owner: StreamOwner) {
     this.#res = res;
     this.#status = status;
     this.#headers = headers;
     this.#owner = owner;
-    // Without a listener a reader who pauses for ten seconds would be cut.
-    if (!owner.isAborted()) res.onWritable(() => true);
   }
 
   write(bytes: Uint8Array, next?: number): boolean {
@@ -313,15 +316,30 @@ class UwsReplyStream implements ReplyStream {
       if (lend !== undefined) flowing = this.#res.write(lend);
     });
     this.#lent = next ?? -1;
+    if (!flowing) this.#waitForReader();
     return flowing;
   }
 
   onDrain(listener: () => void): void {
     if (this.#ended || this.#owner.isAborted()) return;
     this.#res.onWritable(() => {
+      clearInterval(this.#waiting);
       listener();
       return true;
     });
+  }
+
+  /** The library cuts a reader who takes nothing for ten seconds. Reading on from the connection begins its time anew. */
+  #waitForReader(): void {
+    clearInterval(this.#waiting);
+    this.#waiting = setInterval(() => {
+      if (this.#ended || this.#owner.isAborted()) {
+        clearInterval(this.#waiting);
+        return;
+      }
+      this.#res.pause();
+      this.#res.resume();
+    }, patienceMs);
   }
 
   end(): void {
@@ -345,6 +363,7 @@ class UwsReplyStream implements ReplyStream {
   }
 
   #finish(): void {
+    clearInterval(this.#waiting);
     this.#ended = true;
     this.#owner.finish();
   }

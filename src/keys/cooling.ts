@@ -9,7 +9,7 @@ import { Buffer } from "node:buffer";
 import type { Tag } from "./hash.ts";
 import { coolingEntryWords, entryWord, type KeyMemory, keyLine, keyWord, ownerOf } from "./layout.ts";
 import { TagTable } from "./tag-table.ts";
-import { type Growth, isRunning, longestWaitMs, nextWait, prolong, tickOf, waitLeft } from "./waits.ts";
+import { type Growth, isGuess, isRunning, longestWaitMs, nextWait, prolong, tickOf, waitLeft } from "./waits.ts";
 
 /** A model at a key, as the table finds it. */
 export interface CoolingName {
@@ -50,6 +50,12 @@ export class Cooling {
   left(name: CoolingName, now: number): number {
     const entry = this.#table.find(name.tag);
     return entry === -1 ? 0 : waitLeft(Atomics.load(this.#words, entry + entryWord.wait), now);
+  }
+
+  /** Whether the cool-down's length is our own guess. */
+  isGuess(name: CoolingName): boolean {
+    const entry = this.#table.find(name.tag);
+    return entry === -1 || isGuess(Atomics.load(this.#words, entry + entryWord.wait));
   }
 
   /** After 429. @param retryAfterMs what the upstream asks for; at most an hour is kept */

@@ -16,7 +16,7 @@ import { hashNumber, hashText } from "./hash.ts";
 import { type KeyHealth, keyHealth, type PlacedKey } from "./health.ts";
 import { generationOf, keyLine, keyWord, ownerOf } from "./layout.ts";
 import { defaultSessionMs } from "./sessions.ts";
-import { availability, type KeyState, untilAvailable } from "./state.ts";
+import { availability, type KeyState, mayBeAsked, untilAvailable } from "./state.ts";
 import { pick, type Strategy } from "./strategies.ts";
 import { tickOf } from "./waits.ts";
 
@@ -36,7 +36,10 @@ export interface ChoiceRequest<K> {
   readonly allowedIds?: ReadonlySet<string> | undefined;
   /** Keys that have failed this request already. */
   readonly tried?: readonly K[] | undefined;
-  /** Takes a key whose circuit is open when there is no other: where no other target is left to be asked. */
+  /**
+   * Asks one key that is not well when there is no other: where no other target is left. Whether it works again shows
+   * soonest so, and a lone key is never shut out by a guess. What the upstream has told (`Retry-After`) is kept.
+   */
   readonly lastResort?: boolean | undefined;
 }
 
@@ -126,7 +129,9 @@ export class KeyRing<K extends Choosable> {
     if (member === undefined || !isAllowed(member, request)) return { kind: "refusal", reason: "unfit_pin", key };
     if (wasTried(member, request)) return { kind: "refusal", reason: "exhausted" };
     const is = availability(this.#state, member, tickOf(now));
-    if (is === "credential" || is === "cooling") return this.#refusal([member], request, now);
+    const isWell = is !== "credential" && is !== "cooling";
+    const isAsked = request.lastResort === true && mayBeAsked(this.#state, member, tickOf(now));
+    if (!isWell && !isAsked) return this.#refusal([member], request, now);
     return beginAttempt(this.#state, member, now, this.#sessionOf(request));
   }
 
@@ -176,13 +181,26 @@ export class KeyRing<K extends Choosable> {
     }
     // Keys of weight 0 serve when no other can.
     const candidates = ready.length > 0 ? ready : spare;
-    if (none && request.lastResort === true) {
-      for (const member of members)
-        if (isAllowed(member, request) && !wasTried(member, request) && isOpen(availability(this.#state, member, tick)))
-          candidates.push(member);
-    }
-    const chosen = pick(this.#options.strategy, candidates, this.#state.stats, now, roll);
+    const chosen = none
+      ? this.#lastResort(members, request, now)
+      : pick(this.#options.strategy, candidates, this.#state.stats, now, roll);
     return chosen && beginAttempt(this.#state, chosen, now, session);
+  }
+
+  /** The key that is soonest well again, once for a request. */
+  #lastResort(members: readonly Member<K>[], request: ChoiceRequest<K>, now: number): Member<K> | undefined {
+    if (request.lastResort !== true || (request.tried?.length ?? 0) > 0) return undefined;
+    const tick = tickOf(now);
+    let best: Member<K> | undefined;
+    let bestMs = Number.POSITIVE_INFINITY;
+    for (const member of members) {
+      if (!isAllowed(member, request) || !mayBeAsked(this.#state, member, tick)) continue;
+      const left = untilAvailable(this.#state, member, now);
+      if (left >= bestMs) continue;
+      best = member;
+      bestMs = left;
+    }
+    return best;
   }
 
   #refusal(members: readonly Member<K>[], request: ChoiceRequest<K>, now: number): Refusal<K> {
@@ -241,8 +259,4 @@ function isAllowed<K extends Choosable>({ key }: Member<K>, { allowedIds }: Choi
 
 function wasTried<K>({ key }: Member<K>, { tried }: ChoiceRequest<K>): boolean {
   return tried?.includes(key) ?? false;
-}
-
-function isOpen(is: ReturnType<typeof availability>): boolean {
-  return is === "open" || is === "due" || is === "probing";
 }

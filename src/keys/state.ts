@@ -4,7 +4,7 @@ import { Cooling, type CoolingName } from "./cooling.ts";
 import { type KeyMemory, keyLine, keyWord, openKeyMemory } from "./layout.ts";
 import { Sessions } from "./sessions.ts";
 import { KeyStats } from "./stats.ts";
-import { forgive, type Growth, isRunning, prolong, waitLeft } from "./waits.ts";
+import { forgive, type Growth, isGuess, isRunning, prolong, waitLeft } from "./waits.ts";
 
 export interface KeyState {
   readonly memory: KeyMemory;
@@ -48,6 +48,16 @@ export function availability(state: KeyState, name: CoolingName, tick: number): 
   if (state.cooling.isCooling(name, tick)) return "cooling";
   const phase = state.circuit.phase(name.slot, tick);
   return phase === "closed" ? "ready" : phase;
+}
+
+/**
+ * Whether a key that is not ready may be asked all the same when there is no other: its circuit is open, its credential
+ * was refused, or it cools down for a time that is our own guess. What the upstream has told is kept.
+ */
+export function mayBeAsked(state: KeyState, name: CoolingName, tick: number): boolean {
+  const payment = Atomics.load(state.memory.words, keyLine(name.slot) + keyWord.paymentWait);
+  if (isRunning(payment, tick) && !isGuess(payment)) return false;
+  return !state.cooling.isCooling(name, tick) || state.cooling.isGuess(name);
 }
 
 /** Milliseconds until the key may be available again; 0 when nothing is known to be in the way. */

@@ -1,6 +1,6 @@
 /**
  * A wait in one word of shared memory: its end in the upper 29 bits, counted in ticks of 100 ms, and in the lower three a
- * level: how often it has grown, or the phase of a circuit. A word of 0 is no wait.
+ * level: how often it has grown, 0 when the upstream has told its length, or the phase of a circuit. A word of 0 is no wait.
  *
  * The time, `now`, is the callers' `Date.now()`: the one clock that all threads read alike. It counts modulo 2^29 ticks
  * (621 days) and only differences are looked at, so it needs no beginning. The clock may jump. Forward, waits end too
@@ -24,6 +24,14 @@ export interface Growth {
 /** The tick a time falls into, modulo 2^32. */
 export function tickOf(now: number): number {
   return Math.floor(now / tickMs) | 0;
+}
+
+/** The level of a wait whose length the upstream has told. One that was guessed has grown at least once. */
+const toldLevel = 0;
+
+/** Whether nobody has said how long the wait is to be. */
+export function isGuess(word: number): boolean {
+  return levelOf(word) !== toldLevel;
 }
 
 /** A wait that ends `ms` after `now`, or up to a tick later. */
@@ -59,7 +67,8 @@ export function endsLater(word: number, other: number): boolean {
  * The wait after a failure.
  *
  * While one runs, a further failure is of the same wave: it does not make the wait grow, and prolongs it only when it
- * brings a later end itself. A wait that begins after another is twice as long, until {@link forgive}.
+ * brings a later end itself. A wait that begins after another is twice as long, until {@link forgive} or until the upstream
+ * has told one.
  *
  * @param seen the wait before
  * @param ms how long, when the upstream has said so
@@ -68,7 +77,7 @@ export function nextWait(seen: number, now: number, growth: Growth, ms: number |
   const level = levelOf(seen);
   const running = isRunning(seen, tickOf(now));
   if (ms !== undefined) {
-    const told = packWait(now, Math.min(ms, longestWaitMs), level);
+    const told = packWait(now, Math.min(ms, longestWaitMs), toldLevel);
     return running && !endsLater(told, seen) ? seen : told;
   }
   if (running) return seen;

@@ -84,7 +84,7 @@ export class AnswerWriter {
       return;
     }
     const read = readInput(input);
-    this.#characters += typeof input === "string" ? input.length : 0;
+    this.#characters += typeof input === "string" ? input.length : JSON.stringify(input ?? {}).length;
     if ("input" in read) {
       this.#content.push({ toolUse: { ...this.#naming.next(id, name), input: read.input } });
       return;

@@ -240,9 +240,18 @@ describe("an open circuit", () => {
     fail(ring, "a", 5);
     fail(ring, "b", 5, start + 1000);
     expect(refusalOf(ring, {}, start + 1000)).toEqual({ kind: "refusal", reason: "unhealthy", waitMs: 1050 });
-    expect(ids(ring, { lastResort: true }, start + 1000)).toEqual(["a", "b"]);
+    expect(ids(ring, { lastResort: true }, start + 1000)).toEqual(["a"]);
     attemptOf(ring, { lastResort: true }, start + 1000).success(measured, start + 1000);
     expect(ids(ring, {}, start + 1000)).toEqual(["a"]);
+  });
+
+  it("is asked as a last resort once for a request", () => {
+    const { ring } = kit(keys);
+    fail(ring, "a", 5);
+    fail(ring, "b", 5);
+    const chosen = attemptOf(ring, { lastResort: true });
+    chosen.failure("server", start);
+    expect(refusalOf(ring, { lastResort: true, tried: [chosen.key] }).reason).not.toBe("no_key");
   });
 
   it("leaves a refusal with a second to wait while the only key is probed", () => {
@@ -289,5 +298,33 @@ describe("an attempt", () => {
     expect(next.health(start)[0]).toMatchObject({ inFlight: 1, served: 0, state: "healthy", coolingModels: [] });
     own.success(measured, start);
     expect(next.health(start)[0]).toMatchObject({ inFlight: 0, served: 1 });
+  });
+});
+
+describe("a key that is out of service, as the last resort", () => {
+  const only = [key("a")];
+
+  it.each([
+    ["its credential was refused", "credential", undefined],
+    ["it was throttled without a time", "throttled", undefined],
+    ["its quota is used up, nobody says until when", "payment", undefined],
+  ] as const)("is asked when %s", (_why, kind, retryAfterMs) => {
+    const { ring } = kit(only);
+    attemptOf(ring).failure(kind, start, retryAfterMs);
+    expect(refusalOf(ring, {}, start + 10).kind).toBe("refusal");
+    expect(attemptOf(ring, { lastResort: true }, start + 10).key.id).toBe("a");
+    expect(attemptOf(ring, { lastResort: true, pin: { id: "a" } }, start + 10).key.id).toBe("a");
+  });
+
+  it.each(["throttled", "payment"] as const)("is not asked before the time the upstream has told (%s)", (kind) => {
+    const { ring } = kit(only);
+    attemptOf(ring).failure(kind, start, 30_000);
+    const refusal = refusalOf(ring, { lastResort: true }, start + 10_000);
+    expect(refusal).toMatchObject({ reason: "cooling" });
+    expect("waitMs" in refusal && Math.abs(refusal.waitMs - 20_000)).toBeLessThanOrEqual(100);
+    expect(refusalOf(ring, { lastResort: true, pin: { id: "a" } }, start + 10_000)).toMatchObject({
+      reason: "cooling",
+    });
+    expect(attemptOf(ring, {}, start + 30_200).key.id).toBe("a");
   });
 });

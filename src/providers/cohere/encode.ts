@@ -149,7 +149,7 @@ function thinkingFields(
   if (reasoning.mode === "unset") return {};
   if (reasoning.mode === "off") return { thinking: { type: "disabled" } };
   const budget = budgetFor(reasoning, inference.maxTokens ?? longestAnswer);
-  return { thinking: { type: "enabled", ...(budget !== undefined && { token_budget: budget }) } };
+  return { thinking: { type: "enabled", ...(budget !== undefined && { token_budget: Math.max(1, budget) }) } };
 }
 
 function clamp(value: number, least: number, most: number): number {

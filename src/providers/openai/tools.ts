@@ -30,7 +30,9 @@ export function writeTools(
       tool_choice: { type: "function", function: { name: choice.name } },
     };
   }
+  // The others would only be a temptation.
   const offered = choice.kind === "tool" ? tools.filter((tool) => tool.name === choice.name) : tools;
+  ignored.push(...tools.filter((tool) => !offered.includes(tool)).map((tool) => tool.path));
   const isForced = choice.kind !== "auto";
   if (isForced && !requiredChoice) ignored.push("toolConfig.toolChoice");
   // A server that cannot be told to call does not know the field.

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { ContentBlock, Message } from "../../../src/bedrock/converse.ts";
+import type { CitationLocation, ContentBlock, Message } from "../../../src/bedrock/converse.ts";
 import { missingResult } from "../../../src/providers/pairing.ts";
 import { wrapRedacted, wrapSignature } from "../../../src/providers/provenance.ts";
 import { assistant, call, requestOf, result, user } from "../fixtures.ts";
@@ -376,7 +376,7 @@ describe("reasoning of the history", () => {
 });
 
 describe("citations of the history", () => {
-  const cited = (location: object) => ({
+  const cited = (location: CitationLocation): ContentBlock => ({
     citationsContent: {
       content: [{ text: "the sky" }],
       citations: [{ title: "T", source: "s", sourceContent: [{ text: "blue" }], location }],

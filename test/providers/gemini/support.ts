@@ -1,5 +1,5 @@
 /** What the tests of Gemini's dialect share. */
-import type { ConverseRequest, ConverseResponse, StopReason, TokenUsage } from "../../../src/bedrock/converse.ts";
+import type { ConverseRequest, ConverseResponse } from "../../../src/bedrock/converse.ts";
 import type { JsonObject, JsonValue } from "../../../src/bedrock/json.ts";
 import type { Encoded, Memo, ProviderFailure, StreamStep, Target } from "../../../src/providers/dialect.ts";
 import { gemini } from "../../../src/providers/gemini/gemini.ts";
@@ -55,8 +55,7 @@ export function decodeWhole(
   body: JsonValue,
   memo = geminiMemo(),
 ): { response: Whole; estimated: boolean } | ProviderFailure {
-  const read = gemini.decode({ headers: {}, body: Buffer.from(JSON.stringify(body)) }, memo);
-  return isFailure(read) ? read : read;
+  return gemini.decode({ headers: {}, body: Buffer.from(JSON.stringify(body)) }, memo);
 }
 
 export function decoded(body: JsonValue, memo = geminiMemo()): Whole {
@@ -113,10 +112,4 @@ export function asContent({ blocks }: Collected): Whole["output"]["message"]["co
     const { reasoning: text = "", signature } = block;
     return { reasoningContent: { reasoningText: { text, ...(signature !== undefined && { signature }) } } };
   });
-}
-
-export interface Comparable {
-  readonly content: readonly JsonValue[];
-  readonly stopReason: StopReason | undefined;
-  readonly usage: TokenUsage | undefined;
 }

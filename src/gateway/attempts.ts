@@ -1,7 +1,7 @@
 /** Attempts at one provider: keys are walked, and failures repeated as their scope allows. */
 import { BedrockError, refuseField } from "../bedrock/errors.ts";
 import type { Attempt } from "../keys/attempt.ts";
-import { type Choosable, resolveAlias } from "../keys/choose.ts";
+import { type Choosable, isFit, resolveAlias } from "../keys/choose.ts";
 import type { Refusal } from "../keys/ring.ts";
 import type { ActiveRequest } from "./active-request.ts";
 import type { Attempted, Failure } from "./attempt.ts";
@@ -19,6 +19,8 @@ export type Turn<Key> = Pick<Attempt<Key>, "kind" | "key" | "answering" | "succe
 export interface KeySource<Key> {
   /** @param tried the keys that have failed already */
   choose(tried: readonly Key[]): Turn<Key> | Refusal<Key>;
+  /** Whether a key could be asked now that is none of these. */
+  hasOther(tried: readonly Key[]): boolean;
   /** Takes one repetition from the provider's budget; false when it is used up. */
   mayRepeat(): boolean;
 }
@@ -59,38 +61,46 @@ export async function walkKeys<Key extends Choosable>(request: ActiveRequest, wa
     const chosen = keys.choose(tried);
     if (chosen.kind === "refusal") return last === undefined ? refused(chosen, walk) : exhausted(chosen, last, walk);
     let turn: Turn<Key> = chosen;
+    let failed: Failure;
     const { key } = turn;
     request.key = key.name;
     request.model = asked === undefined ? undefined : resolveAlias(key, asked);
     for (;;) {
-      const attempted = await attemptOnce(request, walk, turn, tried.length);
-      if (attempted.kind !== "failure" || request.over) return attempted;
-      last = attempted;
-      if (attempted.retry === "nobody") return attempted;
-      if (attempted.retry !== "same_key") break;
-      if (attempted.stale && !refreshed) {
+      const attempted = await attemptOnce(request, walk, turn, tried);
+      if (attempted.kind !== "failure" || request.over || attempted.retry === "nobody") return attempted;
+      failed = attempted;
+      if (failed.retry !== "same_key") break;
+      if (failed.stale && !refreshed) {
         refreshed = true;
       } else {
         if (repetitions >= provider.retries.max || !keys.mayRepeat()) break;
         await pause(backoffMs(provider.retries, repetitions++, Math.random()), request);
-        if (request.over) return attempted;
+        if (request.over) return failed;
       }
       turn = turn.again(Date.now());
     }
     tried.push(key);
-    if (last.retry === "same_key" && !keys.mayRepeat()) return last;
+    last = tellingMore(last, failed);
+    if (failed.retry === "same_key" && keys.hasOther(tried) && !keys.mayRepeat()) return last;
   }
+}
+
+/** Of two failures the later one, unless it says no more than that a credential was refused. */
+function tellingMore(earlier: Failure | undefined, later: Failure): Failure {
+  const isLess = later.retry === "other_credential" && earlier !== undefined && earlier.retry !== "other_credential";
+  return isLess ? earlier : later;
 }
 
 async function attemptOnce<Key extends Choosable>(
   request: ActiveRequest,
-  { provider, isLast, attempt, onAttempt }: Walk<Key>,
+  { provider, keys, isLast, attempt, onAttempt }: Walk<Key>,
   turn: Turn<Key>,
-  tried: number,
+  tried: readonly Key[],
 ): Promise<Attempted> {
   request.attempts++;
   // A silent stream is left for another key or target; where there is none, it is waited for.
-  const patienceMs = !isLast || tried + 1 < provider.keys.length ? provider.streamStartMs : undefined;
+  const elsewhere = !isLast || (tried.length + 1 < provider.keys.length && keys.hasOther([...tried, turn.key]));
+  const patienceMs = elsewhere ? provider.streamStartMs : undefined;
   const startedAt = performance.now();
   const measured = (outputTokens = 0) => ({ ms: performance.now() - startedAt, outputTokens });
   let attempted: Attempted;
@@ -139,8 +149,7 @@ function refused<Key extends Choosable>(refusal: Refusal<Key>, walk: Walk<Key>):
     case "unknown_pin":
       return unfit(pin, `the provider ${provider.name} has no key ${JSON.stringify(pin?.id ?? pin?.name)}.`);
     case "unfit_pin": {
-      const reason = refusal.key.enabled ? `does not serve the model ${JSON.stringify(asked)}` : "is not enabled";
-      return unfit(pin, `the key ${JSON.stringify(refusal.key.name)} ${reason}.`);
+      return unfit(pin, `the key ${JSON.stringify(refusal.key.name)} ${whyUnfit(refusal.key, asked)}.`);
     }
     case "no_key":
     case "exhausted":
@@ -158,18 +167,41 @@ function refused<Key extends Choosable>(refusal: Refusal<Key>, walk: Walk<Key>):
   }
 }
 
+function whyUnfit(key: Choosable, asked: string | undefined): string {
+  if (!key.enabled) return "is not enabled";
+  return isFit(key, asked)
+    ? "is not one of those this client may use"
+    : `does not serve the model ${JSON.stringify(asked)}`;
+}
+
 /** The client asked for a key it cannot have: another provider's is no substitute. */
 function unfit(pin: Walk<unknown>["pin"], reason: string): Failure {
   const header = pin?.id === undefined ? "x-bf-api-key" : "x-bf-api-key-id";
   return failure("nobody", refuseField(header, reason), { elsewhere: false });
 }
 
-/** Every key has been tried. */
-function exhausted<Key extends Choosable>(refusal: Refusal<Key>, last: Failure, { provider, own }: Walk<Key>): Failure {
-  if (last.retry !== "other_credential" || own) return last;
-  const waitMs = "waitMs" in refusal ? refusal.waitMs : undefined;
+/** Every key that could be asked has been tried. */
+function exhausted<Key extends Choosable>(refusal: Refusal<Key>, last: Failure, walk: Walk<Key>): Failure {
+  if (walk.own) return last;
+  if (last.retry === "other_key" && refusal.reason === "cooling") return sooner(last, refusal.waitMs);
+  if (last.retry !== "other_credential") return last;
+  if (refusal.reason !== "credentials") return refused(refusal, walk);
   const said = last.reply instanceof BedrockError ? last.reply.message : last.reply.type;
-  return allRefused(provider.name, said, waitMs);
+  return allRefused(walk.provider.name, said, refusal.waitMs);
+}
+
+/** The last key asks for its own wait; where another is well before, the client need not wait that long. */
+function sooner(last: Failure, waitMs: number): Failure {
+  const { reply, retryAfterMs } = last;
+  const seconds = Math.max(1, Math.ceil(waitMs / 1000));
+  if (retryAfterMs === undefined || seconds * 1000 >= retryAfterMs) return last;
+  if (reply instanceof BedrockError) {
+    const { type, message, status, members } = reply;
+    const details = { status, retryAfterSeconds: seconds, cause: reply, ...(members !== undefined && { members }) };
+    return { ...last, reply: new BedrockError(type, message, details) };
+  }
+  const others = reply.headers.filter(([name]) => name !== "retry-after" && name !== "x-amz-retry-after");
+  return { ...last, reply: { ...reply, headers: [...others, ["retry-after", String(seconds)]] } };
 }
 
 function allRefused(provider: string, said: string | undefined, waitMs: number | undefined): Failure {

@@ -73,6 +73,11 @@ export function inTime<T>(work: Promise<T>, ms: number | undefined): Promise<T |
   return Promise.race([work, late]).finally(() => clearTimeout(timer));
 }
 
+/** The upstream's answer is not what it has to be. */
+export function nonsense(message: string): Failure {
+  return failure("nobody", new BedrockError("ModelErrorException", message), { cause: "server" });
+}
+
 /** An error's message as a sentence for the client. */
 export function sentence(message: string): string {
   return `${message.charAt(0).toUpperCase()}${message.slice(1)}.`;

@@ -1,5 +1,5 @@
 /** Where the keys for one request come from: the provider's ring of configured keys, or the client's own. */
-import { BedrockError, refuseField } from "../bedrock/errors.ts";
+import { refuseField } from "../bedrock/errors.ts";
 import type { RequestHeaders } from "../http/exchange.ts";
 import type { Choosable } from "../keys/choose.ts";
 import type { KeyPool } from "../keys/pool.ts";
@@ -18,6 +18,7 @@ export function configuredKeys<Key extends Choosable>(
   budget.request();
   return {
     choose: (tried) => ring.choose({ ...wish, tried }, Date.now(), Math.random()),
+    hasOther: (tried) => ring.hasOther({ ...wish, tried }, Date.now()),
     mayRepeat: () => budget.take(Date.now()),
   };
 }
@@ -37,13 +38,14 @@ export function ownKey<Key>(key: Key, budget: RetryBudget): KeySource<Key> {
   } as const;
   return {
     choose: (tried) => (tried.length === 0 ? turn : { kind: "refusal", reason: "exhausted" }),
+    hasOther: () => false,
     mayRepeat: () => budget.take(Date.now()),
   };
 }
 
 const maxSessionLength = 255;
-const maxSessionMs = 30 * 24 * 3_600_000;
-const unitMs = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+/** What the memory of sessions keeps at most. */
+const maxSessionDays = 7;
 
 /**
  * The session a client names, to keep using the same key.
@@ -59,16 +61,14 @@ export function readSession(headers: RequestHeaders, scope: string): ChoiceReque
   return { id, scope, ...(ttl !== undefined && { ttlMs: readTtl(ttl) }) };
 }
 
-/** A number of seconds, or a number with a unit: `90`, `90s`, `30m`, `2h`, `1d`. */
+/** A number of seconds, or hours, minutes and seconds as Go writes them: `90`, `90s`, `2h`, `1h30m0s`; days too: `1d`. */
 function readTtl(text: string): number {
-  const [, digits, unit = "s"] = /^(\d{1,9})([smhd]?)$/.exec(text.trim()) ?? [];
-  const ms = Number(digits) * unitMs[isUnit(unit) ? unit : "s"];
-  if (ms >= 1000 && ms <= maxSessionMs) return ms;
-  throw new BedrockError("ValidationException", "x-bf-session-ttl: must be a duration such as 90s, 30m or 2h.");
-}
-
-function isUnit(unit: string): unit is keyof typeof unitMs {
-  return Object.hasOwn(unitMs, unit);
+  const [whole, plain, days, hours, minutes, seconds] =
+    /^(?:(\d{1,9})|(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?)$/.exec(text.trim()) ?? [];
+  const count = (digits: string | undefined) => Number(digits ?? 0);
+  const ttl = count(plain) + 86_400 * count(days) + 3600 * count(hours) + 60 * count(minutes) + count(seconds);
+  if (whole !== undefined && ttl >= 1 && ttl <= maxSessionDays * 86_400) return ttl * 1000;
+  throw refuseField("x-bf-session-ttl", `must be a duration such as 90s, 30m or 2h, of ${maxSessionDays}d at most.`);
 }
 
 /** The key a client pins, by id or by name. */

@@ -11,7 +11,7 @@ import { endpointFor, signingService } from "../upstream/endpoints.ts";
 import { sign } from "../upstream/sigv4.ts";
 import type { ActiveRequest } from "./active-request.ts";
 import type { Attempted, Failure, ReceivedError, RetryScope } from "./attempt.ts";
-import { cancelled, failure, inTime, silent, unreachable } from "./failures.ts";
+import { cancelled, failure, inTime, nonsense, silent, unreachable } from "./failures.ts";
 import { headersForClient } from "./headers.ts";
 import type { BedrockKey, BedrockProvider } from "./providers.ts";
 import { redact, redaction } from "./redact.ts";
@@ -247,10 +247,6 @@ function firstException(
     type: name,
   };
   return failure(retryScope(status, name), reply, { elsewhere: status !== 400 });
-}
-
-function nonsense(message: string): Failure {
-  return failure("nobody", new BedrockError("ModelErrorException", message));
 }
 
 function secretsOf(resolved: Resolved): string[] {

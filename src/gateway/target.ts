@@ -38,13 +38,18 @@ export function findTargets(
   const targets = [first];
   for (const name of names) {
     if (name === "") continue;
-    const slash = name.indexOf("/");
-    const provider = slash === -1 ? undefined : providers.find((one) => one.name === name.slice(0, slash));
-    if (slash !== -1 && provider === undefined && defaultProvider(providers) === undefined) continue;
+    if (namesStranger(name, providers)) continue;
     const labels = [name, ...route.labels.slice(1)];
     targets.push(findTarget(providers, { ...route, labels }, body));
   }
   return targets;
+}
+
+/** Whether a provider is named that is not configured. Of Bedrock's own ids only ARNs and `region/model` have a slash. */
+function namesStranger(name: string, providers: readonly Provider[]): boolean {
+  const slash = name.indexOf("/");
+  if (slash === -1 || name.startsWith("arn:") || split(name).region !== undefined) return false;
+  return !providers.some((provider) => provider.name === name.slice(0, slash));
 }
 
 /**

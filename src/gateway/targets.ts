@@ -1,28 +1,34 @@
 /** A request at its targets: the one it names, and after that one's failure its fallbacks, each a whole new attempt. */
-import { BedrockError } from "../bedrock/errors.ts";
+import type { ConverseResponse, GuardrailConfig } from "../bedrock/converse.ts";
+import { BedrockError, refuseField } from "../bedrock/errors.ts";
 import type { Route } from "../bedrock/operations.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Upstream } from "../upstream/dispatch.ts";
 import type { ActiveRequest } from "./active-request.ts";
-import type { Attempted } from "./attempt.ts";
+import type { Attempted, Failure, WholeAnswer } from "./attempt.ts";
 import { walkKeys } from "./attempts.ts";
 import { type ClientAuth, checkSignature, type KnownCredentials, readClientAuth } from "./client-auth.ts";
-import { bedrockKeys, translatedKeys } from "./client-keys.ts";
+import type { TextFormat } from "./client-format.ts";
+import { bedrockKeys, type ClientKeys, translatedKeys } from "./client-keys.ts";
 import type { CompiledPolicy } from "./client-policy.ts";
 import { failure } from "./failures.ts";
+import { withoutForeignReasoning } from "./foreign-reasoning.ts";
+import { type Apply, type Ask, askGuarded } from "./guardrail.ts";
 import { headersForUpstream } from "./headers.ts";
 import { type KeyWish, readPin, readSession } from "./key-source.ts";
 import { answerMock } from "./mock.ts";
-import type { BedrockProvider, Provider, TranslatedProvider } from "./providers.ts";
+import type { BedrockKey, BedrockProvider, Provider, TranslatedKey, TranslatedProvider } from "./providers.ts";
 import { type RelayCall, relay } from "./relay.ts";
 import { findTargets, replaceModel, type Target } from "./target.ts";
-import { readTranslateCall, translate } from "./translate.ts";
+import { finishedAnswer, readTranslateCall, type TranslateCall, translate } from "./translate.ts";
 
 export interface TargetServices {
   readonly upstream: Upstream;
   /** SHA-256 of a body in hexadecimal; large ones are hashed off this thread. */
   readonly hash: (body: Buffer) => string | Promise<string>;
   readonly metrics: Metrics;
+  /** Told of what an operator should know and no client is refused for. */
+  readonly onProblem: (message: string) => void;
 }
 
 /** What the configuration means to this thread; replaced as a whole by a reload. */
@@ -63,10 +69,13 @@ export async function attemptTargets(asked: Asked): Promise<Attempted> {
   const auth = readClientAuth(exchange, snapshot, snapshot.known);
   if (auth.kind !== "none" && auth.signer !== undefined)
     await checkSignature(exchange, bodyHash, auth.signer, Date.now());
+  const ownModels = await ownCatalogue(asked);
+  if (ownModels !== undefined && !snapshot.providers.some(servesCatalogue)) return ownModels(undefined);
   const targets = findTargets(snapshot.providers, route, body, exchange.headers.get("x-bf-fallbacks"));
   const session = readSession(exchange.headers, exchange.headers.get("x-bf-vk") ?? "");
   const pin = readPin(exchange.headers);
-  let first: Attempted | undefined;
+  let first: { readonly attempted: Failure; readonly served: Served } | undefined;
+  let last: Failure | undefined;
   for (const [index, target] of targets.entries()) {
     const isLast = index === targets.length - 1;
     const common = { model: target.model, session, lastResort: isLast };
@@ -77,44 +86,130 @@ export async function attemptTargets(asked: Asked): Promise<Attempted> {
         : { target, isLast, auth: { kind: "none" }, wish: common, bodyHash };
     request.fallbackIndex = index;
     const attempted = await attemptTarget(asked, turn);
-    if (attempted.kind !== "failure") return attempted;
-    first ??= attempted;
-    if (request.over || !attempted.elsewhere) break;
+    if (attempted.kind === "answer" && ownModels !== undefined) return ownModels(attempted);
+    if (attempted.kind !== "failure" || request.over) return attempted;
+    last = attempted;
+    first ??= { attempted, served: servedBy(request) };
+    if (!attempted.elsewhere) break;
   }
-  if (first === undefined) throw new Error("a request has at least one target");
-  return first;
+  if (first === undefined || last === undefined) throw new Error("a request has at least one target");
+  const lastProvider = request.provider;
+  Object.assign(request, first.served);
+  return allFailed(first.attempted, last, lastProvider, request);
 }
 
+function servesCatalogue(provider: Provider): boolean {
+  return provider.kind !== "translated";
+}
+
+/** For the catalogue's operations where other providers than Bedrock are configured: how their models get into it. */
+async function ownCatalogue({
+  request,
+  snapshot,
+  route,
+  services,
+}: Asked): Promise<((answer: WholeAnswer | undefined) => Attempted) | undefined> {
+  const { name } = route.operation;
+  if (name !== "ListFoundationModels" && name !== "GetFoundationModel" && name !== "ListInferenceProfiles")
+    return undefined;
+  const others = snapshot.providers.filter((provider) => provider.kind === "translated");
+  if (others.length === 0) return undefined;
+  if (name === "ListInferenceProfiles") return (answer) => answer ?? catalogueAnswer({ inferenceProfileSummaries: [] });
+  const [id] = route.labels;
+  if (id !== undefined && !others.some((provider) => id.startsWith(`${provider.name}/`))) return undefined;
+  const models = await reachableModels(others, services.upstream, services.onProblem);
+  if (id !== undefined) {
+    const found = models.includes(id);
+    return () =>
+      found ? catalogueAnswer({ modelDetails: describeModel(id) }) : failure("nobody", notServed(id, others));
+  }
+  const query = new URLSearchParams(request.exchange.query);
+  const own = models.filter((model) => passesFilters(query, model)).map(describeModel);
+  return (answer) => withOwnModels(answer, own);
+}
+
+/** What the answer's headers say of who gave it. */
+type Served = Pick<ActiveRequest, "provider" | "model" | "key" | "fallbackIndex" | "id">;
+
+function servedBy({ provider, model, key, fallbackIndex, id }: ActiveRequest): Served {
+  return { provider, model, key, fallbackIndex, id };
+}
+
+/** The first target's failure. Where the gateway has the words, they say how the last one failed, and under which id. */
+function allFailed(first: Failure, last: Failure, lastProvider: string | undefined, request: ActiveRequest): Failure {
+  const { reply } = first;
+  if (!(reply instanceof BedrockError) || reply.status < 500) return first;
+  const others =
+    last === first ? "" : ` No other target answered; the last one, ${lastProvider}, failed with ${nameOf(last)}.`;
+  const { type, status, retryAfterSeconds, members } = reply;
+  const message = `${reply.message}${others} Request id: ${request.id}.`;
+  const details = {
+    status,
+    cause: reply,
+    ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
+    ...(members !== undefined && { members }),
+  };
+  return { ...first, reply: new BedrockError(type, message, details) };
+}
+
+function nameOf({ reply }: Failure): string {
+  return reply.type === "" ? `status ${reply.status}` : reply.type;
+}
+
+/** @throws BedrockError for credentials that the provider does not take: another target is no substitute */
 async function attemptTarget(asked: Asked, turn: Turn): Promise<Attempted> {
   const { request, route } = asked;
   const { provider, model, body } = turn.target;
   request.provider = provider.name;
   request.model = model;
   request.key = undefined;
-  try {
-    switch (provider.kind) {
-      case "mock":
-        return await answerMock(request, route, model, body, provider);
-      case "translated":
-        return await translateTarget(asked, turn, provider);
-      case "bedrock":
-        return await relayTarget(asked, turn, provider);
+  switch (provider.kind) {
+    case "mock":
+      return refusable(() => answerMock(request, route, model, body, provider));
+    case "translated": {
+      const keys = translatedKeys(provider, turn.auth, turn.wish);
+      return refusable(() => translateTarget(asked, turn, provider, keys));
     }
+    case "bedrock": {
+      const keys = bedrockKeys(provider, turn.auth, turn.wish);
+      return refusable(() => relayTarget(asked, turn, provider, keys));
+    }
+  }
+}
+
+/** What one target cannot carry, the next one may: the refusal counts as this one's failure. */
+async function refusable(attempt: () => Promise<Attempted>): Promise<Attempted> {
+  try {
+    return await attempt();
   } catch (error) {
-    // What one target cannot carry, the next one may: the refusal counts as this one's failure.
-    if (turn.isLast || !(error instanceof BedrockError)) throw error;
+    if (!(error instanceof BedrockError)) throw error;
     return failure("nobody", error);
   }
 }
 
 function translateTarget(
-  { request, snapshot, route, services }: Asked,
-  { target, isLast, auth, wish }: Turn,
+  asked: Asked,
+  turn: Turn,
   provider: TranslatedProvider,
+  keys: ClientKeys<TranslatedKey>,
 ): Promise<Attempted> {
-  const { source, own } = translatedKeys(provider, auth, wish);
+  const { request, snapshot, route } = asked;
+  const { target } = turn;
   const headers = headersForUpstream(request.exchange.headers, snapshot.policy.headerFilter, "translate");
   const call = readTranslateCall(request, route, target.model, target.body, headers, provider.name);
+  const { format } = call;
+  const guardrail = format.kind === "text" ? format.request.guardrailConfig : undefined;
+  if (format.kind !== "text" || guardrail === undefined) return walkTranslate(asked, turn, provider, keys, call);
+  return translateGuarded(asked, turn, provider, keys, call, format, guardrail);
+}
+
+function walkTranslate(
+  { request, services }: Asked,
+  { target, isLast, wish }: Turn,
+  provider: TranslatedProvider,
+  { source, own }: ClientKeys<TranslatedKey>,
+  call: TranslateCall,
+): Promise<Attempted> {
   return walkKeys(request, {
     provider,
     asked: target.model,
@@ -128,20 +223,65 @@ function translateTarget(
   });
 }
 
+/** With a guardrail of Bedrock's around the model: its Bedrock provider looks at what goes in and out. */
+async function translateGuarded(
+  asked: Asked,
+  turn: Turn,
+  provider: TranslatedProvider,
+  keys: ClientKeys<TranslatedKey>,
+  call: TranslateCall,
+  format: TextFormat,
+  guardrail: GuardrailConfig,
+): Promise<Attempted> {
+  const { request, snapshot } = asked;
+  const bedrock = snapshot.providers.find((one) => one.kind === "bedrock");
+  if (bedrock === undefined) {
+    const reason = `the provider ${provider.name} has no guardrails, and no Bedrock provider is configured to apply one.`;
+    return failure("nobody", refuseField("guardrailConfig", reason));
+  }
+  const apply: Apply = (route, body) => {
+    const target = { provider: bedrock, model: undefined, region: undefined, body };
+    const wish = { model: undefined, lastResort: true };
+    const configured = bedrockKeys(bedrock, { kind: "none" }, wish);
+    return relayTarget({ ...asked, route }, { ...turn, target, wish }, bedrock, configured);
+  };
+  const ask: Ask = async (withoutGuardrail) => {
+    let response: ConverseResponse | undefined;
+    const capture: TextFormat = {
+      ...format,
+      request: withoutGuardrail,
+      answer: (given) => {
+        response = given;
+        return { headers: [], body: "" };
+      },
+    };
+    const attempted = await walkTranslate(asked, turn, provider, keys, { ...call, format: capture, streams: false });
+    if (attempted.kind === "failure") return attempted;
+    if (response === undefined) throw new Error("the model's answer was not captured");
+    return response;
+  };
+  const answer = await askGuarded(format.request, guardrail, apply, ask);
+  // Whatever the guardrail's own calls left there, the model is who served.
+  request.provider = provider.name;
+  request.model = turn.target.model;
+  return "kind" in answer ? answer : finishedAnswer(answer, format, call.streams);
+}
+
 function relayTarget(
   { request, snapshot, route, body, services }: Asked,
-  { target, isLast, auth, wish, bodyHash }: Turn,
+  { target, isLast, wish, bodyHash }: Turn,
   provider: BedrockProvider,
+  { source, own }: ClientKeys<BedrockKey>,
 ): Promise<Attempted> {
-  const { source, own } = bedrockKeys(provider, auth, wish);
   const { exchange } = request;
+  const relayed = route.operation.model === "path" ? withoutForeignReasoning(target.body) : target.body;
   const call = {
     route,
     region: target.region,
     query: exchange.query,
     headers: headersForUpstream(exchange.headers, snapshot.policy.headerFilter, "relay"),
-    body: target.body,
-    bodyHash: target.body === body ? bodyHash : once(() => services.hash(target.body)),
+    body: relayed,
+    bodyHash: relayed === body ? bodyHash : once(() => services.hash(relayed)),
   };
   return walkKeys(request, {
     provider,

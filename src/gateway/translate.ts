@@ -326,6 +326,12 @@ function streamOf(response: ConverseResponse, format: TextFormat, extra: ReplyHe
   return { kind: "stream", headers: [...client.headers, ...extra], source };
 }
 
+/** An answer that is complete already, in the form the client asked for. */
+export function finishedAnswer(response: ConverseResponse, format: TextFormat, streams: boolean): Attempted {
+  if (streams) return streamOf(response, format, []);
+  return { kind: "answer", status: 200, ...format.answer(response), usage: usageOf(response.usage) };
+}
+
 function nothing(): void {
   // All events are there already: nobody has to be held up.
 }
@@ -344,8 +350,7 @@ function failed(
       stopReason: "content_filtered",
       usage: { inputTokens: 0, outputTokens: 0, totalTokens: 0 },
     };
-    if (call.streams) return streamOf(response, format, []);
-    return { kind: "answer", status: 200, ...format.answer(response), usage: undefined };
+    return finishedAnswer(response, format, call.streams);
   }
   const { retryAfterSeconds } = error;
   return failure(retry, cleaned(error, secrets()), {

@@ -267,3 +267,12 @@ function vertexOrigin(region: string): string | undefined {
   if (region === "eu" || region === "us") return `https://aiplatform.${region}.rep.googleapis.com`;
   return /^[a-z]+-[a-z]+\d{1,2}$/.test(region) ? `https://${region}-aiplatform.googleapis.com` : undefined;
 }
+
+/** The path that lists a provider's models; undefined where there is none. */
+export function modelsPath(kind: string): string | undefined {
+  if (kind === "vertex" || kind === "perplexity") return undefined;
+  if (kind === "cohere") return "/v1/models?page_size=1000";
+  if (kind === "anthropic") return apiPath(kind, "/models?limit=1000");
+  if (kind === "gemini") return apiPath(kind, "/models?pageSize=1000");
+  return apiPath(kind, kind === "azure" ? "/v1/models" : "/models");
+}

@@ -66,6 +66,7 @@ const gateway = new Gateway(
     hash: (body) => (body.length < hashOffThreadBytes ? sha256Hex(body) : supervisor.call("hash", body)),
     metrics,
     log,
+    onProblem: (message) => log.warn(message),
     adminToken: start.adminToken,
     metricsPage: () => supervisor.call("metricsPage", undefined),
   },

@@ -91,7 +91,7 @@ describe("a service account", () => {
     await using server = await google();
     const json = serviceAccount(server.tokenUrl);
     const sources = ["a", "b"].map((name) => googleTokenSource({ name, auth_credentials: json }));
-    const tokens = await Promise.all(Array.from({ length: 20 }, (_, index) => sources[index % 2]?.current()));
+    const tokens = await Promise.all(Array.from({ length: 20 }, async (_, index) => sources[index % 2]?.current()));
     expect(new Set(tokens).size).toBe(1);
     expect(server.calls).toHaveLength(1);
   });

@@ -2,6 +2,7 @@ import { expect, test, vi } from "vitest";
 import { CredentialsError, Identities, LoadFailure } from "../../src/upstream/renewed.ts";
 
 const minute = 60_000;
+let unique = 0;
 
 test("equal ids share what is fetched, others do not", async () => {
   const identities = new Identities<{ n: number }>(minute);
@@ -35,14 +36,14 @@ test("a value that expires sooner than that is not fetched with every call", asy
   const load = async () => ({ value: { n: ++loads }, expiresAt: now + 5 * minute });
   const source = identities.source("a", "x", load, { now: () => now });
   await source.current();
-  for (; now < 29_000; now += 1000) source.current();
+  for (; now < 29_000; now += 1000) expect(source.current()).toEqual({ n: 1 });
   expect(loads).toBe(1);
 });
 
 test("a failure shows its own words, and of others no more than a name", async () => {
   const identities = new Identities<object>(minute);
   const failing = (cause: unknown) =>
-    identities.source(String(Math.random()), 'key "k": it failed', () => Promise.reject(cause), {}).current();
+    identities.source(String(++unique), 'key "k": it failed', () => Promise.reject(cause), {}).current();
   await expect(failing(new LoadFailure("said so"))).rejects.toThrow(CredentialsError);
   await expect(failing(new LoadFailure("said so"))).rejects.toThrow(/^key "k": it failed \(said so\)$/);
   await expect(failing(new TypeError("very secret"))).rejects.toThrow(/^key "k": it failed \(TypeError\)$/);

@@ -95,7 +95,7 @@ function versionOf(model: string): Version {
   return /claude-(?:v?[12](?!\d)|instant)/.test(model) ? oldest : newest;
 }
 
-/** Mythos is Fable with another name on the door. */
+/** Mythos is Fable under another name. */
 function lineOf(name: string | undefined): Line {
   return name === "opus" || name === "sonnet" || name === "haiku" ? name : "fable";
 }

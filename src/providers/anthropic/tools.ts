@@ -26,7 +26,8 @@ const choiceFields = new Set(["type", "name", "disable_parallel_tool_use"]);
 /**
  * @param native whether the API takes the answer's schema itself
  * @param ignored takes the paths of what is left out
- * @throws BedrockError ValidationException for a schema that no tool can have, or a second choice beside the first
+ * @throws BedrockError ValidationException for two tools of one name, a schema that no tool can have, or a second choice
+ *   beside the first
  */
 export function planTools(
   prepared: Prepared,
@@ -36,6 +37,7 @@ export function planTools(
   ignored: string[],
 ): Tooling {
   const { schema, toolChoice, fields, memo } = prepared;
+  refuseSameNames(prepared.tools);
   const format = schema === undefined || !native ? undefined : writeFormat(schema);
   const forced = toolChoice !== undefined && toolChoice.kind !== "auto";
   const hidden = schema === undefined || native || forced ? undefined : hiddenTool(schema, prepared.tools);
@@ -59,6 +61,14 @@ export function planTools(
     ...(choice !== undefined && { choice }),
     ...(format !== undefined && { format }),
   };
+}
+
+function refuseSameNames(tools: readonly PreparedTool[]): void {
+  const seen = new Set<string>();
+  for (const { name, path } of tools) {
+    if (seen.has(name)) throw refuseField(`${path}.name`, "is the name of another tool as well");
+    seen.add(name);
+  }
 }
 
 const oneCall = { disable_parallel_tool_use: true };

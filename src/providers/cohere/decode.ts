@@ -12,10 +12,10 @@ import { failedFinish, readFinish, readUsage } from "./finish.ts";
 export function decode(answer: ProviderAnswer, memo: Memo): Answer | ProviderFailure {
   const body = readJson(answer);
   if (isFailure(body)) return body;
-  const failed = innerFailure(body, memo.target);
-  if (failed !== undefined) return failed;
   const { message, finish_reason, usage } = body;
-  if (!isJsonObject(message)) return nonsense("The provider's answer has no message.");
+  if (!isJsonObject(message)) {
+    return innerFailure(body, memo.target) ?? nonsense("The provider's answer has no message.");
+  }
   const reason = readFinish(finish_reason);
   if (reason === undefined) return nonsense("The provider's answer does not say why it ends.");
   if (reason === "error" || reason === "timeout") {

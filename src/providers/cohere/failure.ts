@@ -10,7 +10,6 @@ const hints: FailureHints = {
     [/too many tokens|total number of tokens/i, "too_long"],
     [/invalid api token/i, "credential"],
     [/^model .+ not found/i, "not_found"],
-    [/calls? \/ month|per month/i, "exhausted"],
   ],
 };
 

@@ -18,6 +18,8 @@ export class CohereStream implements DialectStream {
   readonly #writer: StreamWriter;
   /** What the last delta was a piece of. */
   #open: "text" | "thinking" | "plan" | undefined;
+  /** The open text is more than blank: only then is it a block that can be cited. */
+  #shown = false;
   /** By Cohere's index, which may come again for another call. */
   readonly #calls = new Map<JsonValue | undefined, number>();
   #callCount = 0;
@@ -78,6 +80,7 @@ export class CohereStream implements DialectStream {
   #begin(kind: "text" | "thinking" | "plan"): void {
     this.#writer.blockEnd();
     this.#open = kind;
+    this.#shown = false;
   }
 
   #content(content: JsonValue | undefined): ProviderFailure | undefined {
@@ -92,6 +95,7 @@ export class CohereStream implements DialectStream {
     if (textOf(text) !== "") {
       if (this.#open !== "text") this.#begin("text");
       this.#writer.text(textOf(text));
+      this.#shown ||= textOf(text).trim() !== "";
     }
     return undefined;
   }
@@ -105,7 +109,7 @@ export class CohereStream implements DialectStream {
 
   /** One citation, or a list of them. Text that has been written cannot be cut any more: they belong to all of it. */
   #cite(citations: JsonValue | undefined): void {
-    if (this.#open !== "text") return;
+    if (this.#open !== "text" || !this.#shown) return;
     const list = isJsonObject(citations) ? [citations] : listOf(citations).filter(isJsonObject);
     for (const source of list.filter(isOfText).flatMap(readSources)) this.#writer.citation(source);
   }

@@ -22,6 +22,8 @@ export const audioNames: ReadonlyMap<AudioFormat, string> = new Map([
   ["webm", "audio/webm"],
 ]);
 
+const emptyDocument = "(empty document)";
+
 const resultTypes: ReadonlySet<string> = new Set([
   "image/png",
   "image/jpeg",
@@ -51,5 +53,7 @@ function dataOf(media: MediaPart): string {
   if (media.kind !== "document") return media.bytes;
   const { source } = media;
   if ("bytes" in source) return source.bytes;
-  return Buffer.from("text" in source ? source.text : source.chunks.join("\n\n"), "utf8").toString("base64");
+  const text = "text" in source ? source.text : source.chunks.join("\n\n");
+  // Data without a byte is refused.
+  return Buffer.from(text === "" ? emptyDocument : text, "utf8").toString("base64");
 }

@@ -90,7 +90,7 @@ function functionResponse(
       case "image":
       case "document":
       case "video": {
-        if (part.kind === "document" && part.context !== undefined) values.push(part.context);
+        if (part.kind === "document") values.push(...contextOf(part));
         if (traits.mediaInResults && fitsIntoResult(part)) {
           inside.push(inlineMedia(part));
           break;
@@ -239,7 +239,12 @@ function plainParts(block: Block): readonly JsonObject[] {
 }
 
 function documentParts(document: DocumentPart): readonly JsonObject[] {
-  return [...(document.context === undefined ? [] : [{ text: document.context }]), ...mediaParts(document)];
+  return [...contextOf(document).map((text) => ({ text })), ...mediaParts(document)];
+}
+
+/** Empty text is refused, so a blank context is none. */
+function contextOf({ context = "" }: DocumentPart): readonly string[] {
+  return context.trim() === "" ? [] : [context];
 }
 
 function mediaParts(media: MediaPart): readonly JsonObject[] {

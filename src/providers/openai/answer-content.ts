@@ -21,6 +21,7 @@ export class AnswerContent {
   readonly #out: ContentOut;
   #hasText = false;
   #refused = false;
+  #hasCalls = false;
   /**
    * Reasoning that looks like the answer, where a schema was asked for: models at Azure have put it there, with an empty
    * text behind. Undefined once it is certain that the reasoning is one.
@@ -57,29 +58,29 @@ export class AnswerContent {
     }
   }
 
+  /** A source of the text. Where there is none, or calls have closed it, there is nothing that could be cited. */
   citation(citation: Citation | undefined): void {
-    if (citation !== undefined) this.#out.citation(citation);
+    if (citation !== undefined && this.#hasText && !this.#hasCalls) this.#out.citation(citation);
   }
 
   text(text: string): void {
     if (text === "") return;
-    if (this.#held !== undefined) this.release();
+    if (this.#held !== undefined) this.#release();
     if (!this.#hasText) this.#hasText = text.trim() !== "";
     this.#out.text(text);
   }
 
-  /** What was held back is reasoning after all. To be called before calls are given, too. */
-  release(): void {
-    const held = this.#held ?? "";
-    this.#held = undefined;
-    this.#out.reasoning(held);
+  /** To be called before calls are given. */
+  callsBegin(): void {
+    this.#hasCalls = true;
+    if (this.#held !== undefined) this.#release();
   }
 
   /** Nothing follows. */
   end(): void {
     const held = this.#held ?? "";
     if (held === "" || !isObjectJson(held)) {
-      this.release();
+      this.#release();
       return;
     }
     this.#held = undefined;
@@ -87,9 +88,16 @@ export class AnswerContent {
     this.#out.text(held);
   }
 
+  /** What was held back is reasoning after all. */
+  #release(): void {
+    const held = this.#held ?? "";
+    this.#held = undefined;
+    this.#out.reasoning(held);
+  }
+
   #reasoning(message: JsonObject): void {
     if (this.#quirks.reasoningDetails && Array.isArray(message.reasoning_details)) {
-      if (this.#held !== undefined) this.release();
+      if (this.#held !== undefined) this.#release();
       if (readDetails(message.reasoning_details, this.#out)) return;
     }
     for (const name of this.#quirks.reasoningIn) {
@@ -109,7 +117,7 @@ export class AnswerContent {
     if (this.#mayBeAnswer) return;
     const beginning = this.#held.trimStart();
     this.#mayBeAnswer = beginning.startsWith("{");
-    if (beginning !== "" && !this.#mayBeAnswer) this.release();
+    if (beginning !== "" && !this.#mayBeAnswer) this.#release();
   }
 
   #refusal(text: string): void {
@@ -143,7 +151,7 @@ export class AnswerContent {
       this.text(url);
       return;
     }
-    if (this.#held !== undefined) this.release();
+    if (this.#held !== undefined) this.#release();
     this.#out.image(format, bytes);
   }
 }

@@ -36,7 +36,7 @@ export function decodeChat(answer: ProviderAnswer, memo: Memo): Answer | Provide
   content.read(message);
   for (const source of readSources(body)) content.citation(source);
   const calls = message.tool_calls;
-  if (listOf(calls).length > 0) content.release();
+  if (listOf(calls).length > 0) content.callsBegin();
   else content.end();
   pieces.flush();
   const isAnswered = quirks.repeatsCalls && memo.schema && content.hasText;

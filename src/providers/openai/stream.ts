@@ -101,7 +101,7 @@ export class ChatStream implements DialectStream {
   }
 
   #callPieces(pieces: JsonValue): boolean {
-    if (Array.isArray(pieces) && pieces.length > 0) this.#content.release();
+    if (Array.isArray(pieces) && pieces.length > 0) this.#content.callsBegin();
     return this.#calls.push(pieces);
   }
 

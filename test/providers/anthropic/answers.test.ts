@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { ContentBlock } from "../../../src/bedrock/converse.ts";
 import type { JsonObject, JsonValue } from "../../../src/bedrock/json.ts";
+import { textOf } from "../../../src/providers/answer.ts";
 import type { StreamStep } from "../../../src/providers/dialect.ts";
 import { jsonObject, jsonValue, text } from "../../bedrock/arbitraries.ts";
 import { type CollectedBlock, collect } from "../collect.ts";
@@ -33,17 +34,16 @@ const stopReason = fc.constantFrom(
   "new",
 );
 const count = fc.nat(1000);
-const usage: fc.Arbitrary<JsonObject> = fc.record(
-  {
-    input_tokens: count,
-    output_tokens: count,
-    cache_read_input_tokens: count,
-    cache_creation_input_tokens: count,
-    cache_creation: fc.record({ ephemeral_5m_input_tokens: count, ephemeral_1h_input_tokens: count }),
-    service_tier: fc.constantFrom("standard", "priority", "batch"),
-  },
-  { requiredKeys: [] },
-);
+const counts = {
+  input_tokens: count,
+  output_tokens: count,
+  cache_read_input_tokens: count,
+  cache_creation_input_tokens: count,
+  service_tier: fc.constantFrom("standard", "priority", "batch"),
+};
+const byTimeToLive = fc.record({ ephemeral_5m_input_tokens: count, ephemeral_1h_input_tokens: count });
+const usage: fc.Arbitrary<JsonObject> = fc.record({ ...counts, cache_creation: byTimeToLive }, { requiredKeys: [] });
+const usageAtEnd: fc.Arbitrary<JsonObject> = fc.record(counts, { requiredKeys: [] });
 
 /** Where to cut; a cut may go through a character. */
 const cuts = fc.array(fc.nat(12), { maxLength: 4 });
@@ -77,7 +77,7 @@ function blockEvents(value: JsonObject, index: number, at: readonly number[]): r
     ],
     tool_use: [{ ...value, input: {} }, deltas("input_json_delta", "partial_json", JSON.stringify(value.input))],
   };
-  const [start, pieces] = streamedAs[String(value.type)] ?? [value, []];
+  const [start, pieces] = streamedAs[textOf(value.type)] ?? [value, []];
   return [
     { type: "content_block_start", index, content_block: start },
     ...pieces.map((delta) => ({ type: "content_block_delta", index, delta })),
@@ -116,7 +116,8 @@ test("an answer is the same, whole or streamed in whatever pieces", () => {
       stopReason,
       fc.constantFrom(null, "END"),
       usage,
-      usage,
+      // Counts only rise, and by time to live they are told at the beginning alone.
+      usageAtEnd,
       (blocks, stop_reason, stop_sequence, early, late) => {
         const whole = decoded(
           message(

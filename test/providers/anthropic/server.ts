@@ -190,7 +190,8 @@ function checkTurns(messages: readonly Message[]): void {
   for (const [place, { role, content }] of messages.entries()) {
     if (role !== (place % 2 === 0 ? "user" : "assistant")) throw new Error(`messages.${place}: roles must alternate`);
     const results = content.flatMap((block) => (block.type === "tool_result" ? [block.tool_use_id] : []));
-    if (results.join() !== waiting.join()) throw new Error(`messages.${place}: results ${results} for ${waiting}`);
+    if (results.join() !== waiting.join())
+      throw new Error(`messages.${place}: results ${results.join()} for ${waiting.join()}`);
     if (content.slice(0, results.length).some((block) => block.type !== "tool_result")) {
       throw new Error(`messages.${place}: tool results must come first`);
     }

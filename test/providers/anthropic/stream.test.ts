@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { JsonObject } from "../../../src/bedrock/json.ts";
+import { textOf } from "../../../src/providers/answer.ts";
 import { anthropic } from "../../../src/providers/anthropic/anthropic.ts";
 import { readRedacted, readSignature } from "../../../src/providers/provenance.ts";
 import { SseReader } from "../../../src/upstream/sse.ts";
@@ -359,7 +360,7 @@ test("F58 F59 recorded bytes, cut anywhere", () => {
     ...textBlock(0, "日本", "語 🎉"),
     ...messageEnd("end_turn"),
   ]
-    .map((event) => `event: ${String(event.type)}\r\ndata: ${JSON.stringify(event)}\r\n\r\n`)
+    .map((event) => `event: ${textOf(event.type)}\r\ndata: ${JSON.stringify(event)}\r\n\r\n`)
     .join("")}`;
   const bytes = Buffer.from(text);
   for (let cut = 1; cut < bytes.length; cut += 7) {

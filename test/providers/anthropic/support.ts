@@ -3,6 +3,7 @@ import { expect } from "vitest";
 import type { ConverseRequest } from "../../../src/bedrock/converse.ts";
 import { BedrockError } from "../../../src/bedrock/errors.ts";
 import type { JsonObject, JsonValue } from "../../../src/bedrock/json.ts";
+import { textOf } from "../../../src/providers/answer.ts";
 import { anthropic } from "../../../src/providers/anthropic/anthropic.ts";
 import type {
   Answer,
@@ -106,7 +107,7 @@ export function streamed(events: readonly (JsonObject | string)[], memo: Memo = 
   const steps: StreamStep[] = [];
   for (const event of events) {
     const data = typeof event === "string" ? event : JSON.stringify(event);
-    const step = stream.push({ event: typeof event === "string" ? "" : String(event.type), data });
+    const step = stream.push({ event: typeof event === "string" ? "" : textOf(event.type), data });
     steps.push(step);
     if (step.done || step.failure !== undefined) break;
   }

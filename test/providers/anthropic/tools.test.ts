@@ -33,6 +33,13 @@ describe("tools", () => {
     expect(send(requestOf([user({ text: "hi" })])).request.body).not.toContain("tool");
   });
 
+  test("two of one name are refused", () => {
+    const twice = requestOf([user({ text: "hi" })], {
+      toolConfig: { tools: [{ toolSpec: spec() }, { toolSpec: spec() }] },
+    });
+    expect(refusal(() => send(twice))).toMatch(/^toolConfig\.tools\[1\]\.toolSpec\.name: /);
+  });
+
   test("assumes that a schema has to say type: object", () => {
     expect(send(withTools(undefined, {}, { inputSchema: { json: {} } })).body.tools?.[0]?.input_schema).toEqual({
       type: "object",

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { JsonObject, JsonValue } from "../../../src/bedrock/json.ts";
+import { textOf } from "../../../src/providers/answer.ts";
 import { cohere } from "../../../src/providers/cohere/cohere.ts";
 import type { Memo } from "../../../src/providers/dialect.ts";
 import { answerOf, bodyOf, drain, failureOf, item, readStream, readWhole } from "../both-ways.ts";
@@ -211,7 +212,7 @@ describe("a stream", () => {
   }
 
   function items(events: readonly (JsonObject | string)[]) {
-    return events.map((data) => item(data, typeof data === "string" ? "" : String(data.type)));
+    return events.map((data) => item(data, typeof data === "string" ? "" : textOf(data.type)));
   }
 
   const start = {
@@ -242,7 +243,7 @@ describe("a stream", () => {
   });
 
   test("the type stands in the data, or only in the event's name", () => {
-    const named = [...hello, end("COMPLETE")].map(({ type, ...data }) => item(data, String(type)));
+    const named = [...hello, end("COMPLETE")].map(({ type, ...data }) => item(data, textOf(type)));
     expect(readStream(cohere, named, memoOf()).content).toEqual([{ text: "Hello" }]);
   });
 
@@ -316,7 +317,14 @@ describe("a stream", () => {
     const citation = event("citation-start", { citations: { start: 0, end: 1, sources: [source] } });
     const read = readStream(
       cohere,
-      items([citation, event("tool-plan-delta", { tool_plan: "x" }), citation, end("COMPLETE")]),
+      items([
+        citation,
+        event("content-start", { content: { type: "text", text: " " } }, 0),
+        citation,
+        event("tool-plan-delta", { tool_plan: "x" }),
+        citation,
+        end("COMPLETE"),
+      ]),
       memoOf(),
     );
     expect(read.content).toEqual([{ reasoning: "x" }]);

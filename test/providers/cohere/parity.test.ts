@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { JsonObject, JsonValue } from "../../../src/bedrock/json.ts";
+import { textOf } from "../../../src/providers/answer.ts";
 import { cohere } from "../../../src/providers/cohere/cohere.ts";
 import { jsonObject } from "../../bedrock/arbitraries.ts";
 import { item, readStream, readWhole, type Shown } from "../both-ways.ts";
@@ -113,7 +114,7 @@ test("an answer read whole and in any pieces is the same, but for where a cited 
       const once = readWhole(cohere, whole(generated), memoOf());
       const inPieces = readStream(
         cohere,
-        stream(generated).map((data) => item(data, String(data.type))),
+        stream(generated).map((data) => item(data, textOf(data.type))),
         memoOf(),
       );
       const cites = citationOf(generated) !== undefined;

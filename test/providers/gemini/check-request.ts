@@ -62,9 +62,9 @@ const generationConfig: Record<string, Check> = {
 };
 
 const responseWords: Record<string, Check> = {
-  $id: text,
-  $anchor: text,
-  $ref: text,
+  $id: anything,
+  $anchor: anything,
+  $ref: anything,
   $defs: mapOf(checkResponseSchema),
   type: anything,
   format: anything,
@@ -72,18 +72,22 @@ const responseWords: Record<string, Check> = {
   description: anything,
   enum: anything,
   items: checkResponseSchema,
-  prefixItems: list(checkResponseSchema),
+  prefixItems: each,
   minItems: anything,
   maxItems: anything,
   minimum: anything,
   maximum: anything,
-  anyOf: list(checkResponseSchema),
-  oneOf: list(checkResponseSchema),
+  anyOf: each,
+  oneOf: each,
   properties: mapOf(checkResponseSchema),
   additionalProperties: checkResponseSchema,
   required: anything,
   propertyOrdering: anything,
 };
+
+function each(value: JsonValue, path: string): void {
+  if (Array.isArray(value)) for (const [index, item] of value.entries()) checkResponseSchema(item, `${path}[${index}]`);
+}
 
 /** The words that Google documents for `responseJsonSchema`. */
 export function checkResponseSchema(value: JsonValue, path: string): void {
@@ -142,14 +146,14 @@ function checkResponses(
   }
 }
 
-const mediaTypes = new Set([
-  ...["image/png", "image/jpeg", "image/webp", "application/pdf", "text/plain"],
-  ...["video/quicktime", "video/mp4", "video/webm", "video/x-flv", "video/mpeg", "video/wmv", "video/3gpp"],
-  ...["mp3", "opus", "wav", "aac", "x-aac", "flac", "mp4", "ogg", "m4a", "mpeg", "mpga", "pcm", "webm"].map(
-    (name) => `audio/${name}`,
-  ),
-]);
+const sounds = ["mp3", "opus", "wav", "aac", "x-aac", "flac", "mp4", "ogg", "m4a", "mpeg", "mpga", "pcm", "webm"];
+const videos = ["quicktime", "mp4", "webm", "x-flv", "mpeg", "wmv", "3gpp"];
 const resultTypes = new Set(["image/png", "image/jpeg", "image/webp", "application/pdf", "text/plain"]);
+const mediaTypes = new Set([
+  ...resultTypes,
+  ...sounds.map((name) => `audio/${name}`),
+  ...videos.map((name) => `video/${name}`),
+]);
 
 function blob(types: ReadonlySet<string>): Check {
   return (value, path) =>
@@ -158,9 +162,10 @@ function blob(types: ReadonlySet<string>): Check {
       path,
       {
         mimeType: (type, at) => {
-          if (typeof type !== "string" || !types.has(type)) throw fault(at, `Unsupported MIME type: ${String(type)}`);
+          if (typeof type !== "string" || !types.has(type))
+            throw fault(at, `Unsupported MIME type: ${JSON.stringify(type)}`);
         },
-        data: text,
+        data: nonEmpty,
       },
       ["mimeType", "data"],
     );

@@ -126,6 +126,6 @@ test("F58 content, stop reason, usage and fields are the same, wherever the byte
         expect(streamed.collected.additional).toEqual(whole.response.additionalModelResponseFields);
       },
     ),
-    { numRuns: 500 },
+    { numRuns: 300 },
   );
 });

@@ -4,6 +4,7 @@
  */
 import { expect } from "vitest";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../../src/bedrock/json.ts";
+import { textOf } from "../../../src/providers/answer.ts";
 
 const common = [
   "model",
@@ -78,22 +79,17 @@ function checkMessages(messages: readonly JsonValue[]): void {
       continue;
     }
     expect(waiting, `${at}: every call is answered at once`).toEqual([]);
-    switch (message.role) {
-      case "system":
-      case "developer":
-        onlyMembers(message, ["role", "content"], at);
-        checkContent(message.content, at, ["text"]);
-        break;
-      case "user":
-        onlyMembers(message, ["role", "content"], at);
-        checkContent(message.content, at, ["text", "image_url", "file", "input_audio"]);
-        break;
-      case "assistant":
-        waiting = checkAssistant(message, at);
-        break;
-      default:
-        expect.fail(`${at}.role: ${JSON.stringify(message.role)}`);
+    if (message.role === "assistant") {
+      waiting = checkAssistant(message, at);
+      continue;
     }
+    expect(["system", "developer", "user"], `${at}.role`).toContain(message.role);
+    onlyMembers(message, ["role", "content"], at);
+    checkContent(
+      message.content,
+      at,
+      message.role === "user" ? ["text", "image_url", "file", "input_audio"] : ["text"],
+    );
   }
   expect(waiting, "the last calls are answered").toEqual([]);
 }
@@ -115,8 +111,8 @@ function checkAssistant(message: JsonObject, at: string): string[] {
     const named = object(call.function, place);
     onlyMembers(named, ["name", "arguments"], place);
     expect(named.name, place).toMatch(/^[\w-]{1,64}$/);
-    expect(JSON.parse(String(named.arguments)), place).toBeTypeOf("object");
-    return String(call.id);
+    expect(JSON.parse(textOf(named.arguments)), place).toBeTypeOf("object");
+    return textOf(call.id);
   });
 }
 
@@ -140,7 +136,7 @@ function checkContent(content: JsonValue | undefined, at: string, allowed: reado
     const place = `${at}.content[${n}]`;
     const part = object(value, place);
     expect(allowed, place).toContain(part.type);
-    const type = String(part.type);
+    const type = textOf(part.type);
     onlyMembers(part, type === "text" ? ["type", "text", "cache_control"] : ["type", type], place);
     parts[type]?.(part[type] ?? null, place);
   }

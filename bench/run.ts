@@ -8,8 +8,9 @@ import { markdownTable, median, renderSection, type Section, spread } from "./re
 import { type Outcome, type Pace, runScenarios, scenarioNames } from "./scenarios.ts";
 import * as sign from "./sign.ts";
 import { gatewayEntry } from "./stage.ts";
+import * as translate from "./translate.ts";
 
-const partNames = ["frames", "sign", "hash"] as const;
+const partNames = ["frames", "sign", "hash", "translate"] as const;
 const names: readonly string[] = [...scenarioNames, ...partNames];
 
 const help = `npm run bench -- [options]
@@ -117,6 +118,8 @@ async function runPart(part: (typeof partNames)[number], ms: number): Promise<Se
       return [await sign.run(ms)];
     case "hash":
       return [await hash.run(ms)];
+    case "translate":
+      return await translate.run(ms);
   }
 }
 

@@ -3,6 +3,7 @@ import { BedrockError, refuseField } from "../bedrock/errors.ts";
 import type { Attempt } from "../keys/attempt.ts";
 import { type Choosable, isFit, resolveAlias } from "../keys/choose.ts";
 import type { Refusal } from "../keys/ring.ts";
+import { tickMs } from "../keys/waits.ts";
 import type { ActiveRequest } from "./active-request.ts";
 import type { Attempted, Failure } from "./attempt.ts";
 import { failure } from "./failures.ts";
@@ -193,7 +194,7 @@ function exhausted<Key extends Choosable>(refusal: Refusal<Key>, last: Failure, 
 /** The last key asks for its own wait; where another is well before, the client need not wait that long. */
 function sooner(last: Failure, waitMs: number): Failure {
   const { reply, retryAfterMs } = last;
-  const seconds = Math.max(1, Math.ceil(waitMs / 1000));
+  const seconds = wholeSeconds(waitMs);
   if (retryAfterMs === undefined || seconds * 1000 >= retryAfterMs) return last;
   if (reply instanceof BedrockError) {
     const { type, message, status, members } = reply;
@@ -208,12 +209,17 @@ function allRefused(provider: string, said: string | undefined, waitMs: number |
   const message =
     `Every configured credential of the provider ${provider} was refused upstream` +
     `${said === undefined || said === "" ? "" : ` (last: ${said})`}. The gateway's operator has to renew its keys.`;
-  const details = waitMs === undefined ? {} : { retryAfterSeconds: waitMs / 1000 };
+  const details = waitMs === undefined ? {} : { retryAfterSeconds: wholeSeconds(waitMs) };
   return failure("nobody", new BedrockError("ServiceUnavailableException", message, details));
 }
 
 function waitOf(refusal: { readonly waitMs: number }): { retryAfterSeconds: number } {
-  return { retryAfterSeconds: Math.max(1, Math.ceil(refusal.waitMs / 1000)) };
+  return { retryAfterSeconds: wholeSeconds(refusal.waitMs) };
+}
+
+/** What a client is told to wait: no more than the upstream has told, which is kept rounded up. */
+function wholeSeconds(waitMs: number): number {
+  return Math.max(1, Math.ceil((waitMs - tickMs) / 1000));
 }
 
 function statusLabel(attempted: Attempted): string {

@@ -3,26 +3,60 @@
  * 2023-04-20): what the configuration names, and where a key allows everything, what its provider lists.
  */
 import { isJsonObject, type JsonObject } from "../bedrock/json.ts";
+import type { Route } from "../bedrock/operations.ts";
 import type { Choosable } from "../keys/choose.ts";
 import { authHeader, modelsPath } from "../providers/table.ts";
 import type { Upstream } from "../upstream/dispatch.ts";
-import type { WholeAnswer } from "./attempt.ts";
-import type { TranslatedKey, TranslatedProvider } from "./providers.ts";
+import type { Attempted, WholeAnswer } from "./attempt.ts";
+import { failure } from "./failures.ts";
+import type { Provider, TranslatedKey, TranslatedProvider } from "./providers.ts";
+import { notServed } from "./target.ts";
 
 const listTimeoutMs = 5000;
 const maxListBytes = 16 * 1024 * 1024;
 const maxNameLength = 20;
 const everything = "*";
 
+interface ListServices {
+  readonly upstream: Upstream;
+  /** Told of a provider that did not list its models; those that are configured by name still stand. */
+  readonly onProblem: (message: string) => void;
+}
+
 /**
- * The models of these providers by the names a client calls them, `provider/model`, sorted.
+ * For the catalogue's operations, where other providers than Bedrock are configured: gives the answer, made of Bedrock's
+ * own where there is one. Undefined where these providers have no part in the answer.
  *
- * @param onProblem told of a provider that did not list its models; those that are configured by name still stand
+ * @param query the request's, undecoded
  */
-export async function reachableModels(
+export async function ownCatalogue(
+  { operation, labels }: Route,
+  providers: readonly Provider[],
+  query: string,
+  services: ListServices,
+): Promise<((bedrocks: WholeAnswer | undefined) => Attempted) | undefined> {
+  const { name } = operation;
+  if (name !== "ListFoundationModels" && name !== "GetFoundationModel" && name !== "ListInferenceProfiles")
+    return undefined;
+  const others = providers.filter((provider) => provider.kind === "translated");
+  if (others.length === 0) return undefined;
+  if (name === "ListInferenceProfiles") return (bedrocks) => bedrocks ?? answerOf({ inferenceProfileSummaries: [] });
+  const [id] = labels;
+  if (id !== undefined && !others.some((provider) => id.startsWith(`${provider.name}/`))) return undefined;
+  const models = await reachableModels(others, services);
+  if (id !== undefined) {
+    const found = models.includes(id);
+    return () => (found ? answerOf({ modelDetails: describeModel(id) }) : failure("nobody", notServed(id, others)));
+  }
+  const filters = new URLSearchParams(query);
+  const own = models.filter((model) => passesFilters(filters, model)).map(describeModel);
+  return (bedrocks) => withOwnModels(bedrocks, own);
+}
+
+/** By the names a client calls them, `provider/model`, sorted. */
+async function reachableModels(
   providers: readonly TranslatedProvider[],
-  upstream: Upstream,
-  onProblem: (message: string) => void,
+  { upstream, onProblem }: ListServices,
 ): Promise<readonly string[]> {
   const lists = await Promise.all(
     providers.map(async (provider) => {
@@ -45,7 +79,7 @@ export async function reachableModels(
 }
 
 /** A summary of ListFoundationModels, and the details of GetFoundationModel. */
-export function describeModel(id: string): JsonObject {
+function describeModel(id: string): JsonObject {
   const provider = id.slice(0, id.indexOf("/"));
   return {
     modelArn: `arn:aws:bedrock:us-east-1::foundation-model/${id}`,
@@ -62,7 +96,7 @@ export function describeModel(id: string): JsonObject {
 }
 
 /** Whether the filters of ListFoundationModels leave our models in. */
-export function passesFilters(query: URLSearchParams, id: string): boolean {
+function passesFilters(query: URLSearchParams, id: string): boolean {
   const provider = query.get("byProvider");
   const modality = query.get("byOutputModality");
   const inference = query.get("byInferenceType");
@@ -75,14 +109,14 @@ export function passesFilters(query: URLSearchParams, id: string): boolean {
 }
 
 /** An answer of the catalogue's. */
-export function catalogueAnswer(value: JsonObject): WholeAnswer {
+function answerOf(value: JsonObject): WholeAnswer {
   const headers = [["content-type", "application/json"]] as const;
   return { kind: "answer", status: 200, headers, body: JSON.stringify(value), usage: undefined };
 }
 
 /** Bedrock's own list with ours behind it, or ours alone. */
-export function withOwnModels(answer: WholeAnswer | undefined, own: readonly JsonObject[]): WholeAnswer {
-  if (answer === undefined) return catalogueAnswer({ modelSummaries: own });
+function withOwnModels(answer: WholeAnswer | undefined, own: readonly JsonObject[]): WholeAnswer {
+  if (answer === undefined) return answerOf({ modelSummaries: own });
   let listed: unknown;
   try {
     listed = JSON.parse(answer.body.toString());

@@ -5,7 +5,7 @@ import type { Route } from "../bedrock/operations.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Upstream } from "../upstream/dispatch.ts";
 import type { ActiveRequest } from "./active-request.ts";
-import type { Attempted, Failure, WholeAnswer } from "./attempt.ts";
+import type { Attempted, Failure } from "./attempt.ts";
 import { walkKeys } from "./attempts.ts";
 import { type ClientAuth, checkSignature, type KnownCredentials, readClientAuth } from "./client-auth.ts";
 import type { TextFormat } from "./client-format.ts";
@@ -17,6 +17,7 @@ import { type Apply, type Ask, askGuarded } from "./guardrail.ts";
 import { headersForUpstream } from "./headers.ts";
 import { type KeyWish, readPin, readSession } from "./key-source.ts";
 import { answerMock } from "./mock.ts";
+import { ownCatalogue } from "./model-list.ts";
 import type { BedrockKey, BedrockProvider, Provider, TranslatedKey, TranslatedProvider } from "./providers.ts";
 import { type RelayCall, relay } from "./relay.ts";
 import { findTargets, replaceModel, type Target } from "./target.ts";
@@ -69,8 +70,9 @@ export async function attemptTargets(asked: Asked): Promise<Attempted> {
   const auth = readClientAuth(exchange, snapshot, snapshot.known);
   if (auth.kind !== "none" && auth.signer !== undefined)
     await checkSignature(exchange, bodyHash, auth.signer, Date.now());
-  const ownModels = await ownCatalogue(asked);
-  if (ownModels !== undefined && !snapshot.providers.some(servesCatalogue)) return ownModels(undefined);
+  const ownModels = await ownCatalogue(route, snapshot.providers, exchange.query, services);
+  const isOurs = route.operation.name === "GetFoundationModel" || snapshot.providers.every(isTranslated);
+  if (ownModels !== undefined && isOurs) return ownModels(undefined);
   const targets = findTargets(snapshot.providers, route, body, exchange.headers.get("x-bf-fallbacks"));
   const session = readSession(exchange.headers, exchange.headers.get("x-bf-vk") ?? "");
   const pin = readPin(exchange.headers);
@@ -98,34 +100,8 @@ export async function attemptTargets(asked: Asked): Promise<Attempted> {
   return allFailed(first.attempted, last, lastProvider, request);
 }
 
-function servesCatalogue(provider: Provider): boolean {
-  return provider.kind !== "translated";
-}
-
-/** For the catalogue's operations where other providers than Bedrock are configured: how their models get into it. */
-async function ownCatalogue({
-  request,
-  snapshot,
-  route,
-  services,
-}: Asked): Promise<((answer: WholeAnswer | undefined) => Attempted) | undefined> {
-  const { name } = route.operation;
-  if (name !== "ListFoundationModels" && name !== "GetFoundationModel" && name !== "ListInferenceProfiles")
-    return undefined;
-  const others = snapshot.providers.filter((provider) => provider.kind === "translated");
-  if (others.length === 0) return undefined;
-  if (name === "ListInferenceProfiles") return (answer) => answer ?? catalogueAnswer({ inferenceProfileSummaries: [] });
-  const [id] = route.labels;
-  if (id !== undefined && !others.some((provider) => id.startsWith(`${provider.name}/`))) return undefined;
-  const models = await reachableModels(others, services.upstream, services.onProblem);
-  if (id !== undefined) {
-    const found = models.includes(id);
-    return () =>
-      found ? catalogueAnswer({ modelDetails: describeModel(id) }) : failure("nobody", notServed(id, others));
-  }
-  const query = new URLSearchParams(request.exchange.query);
-  const own = models.filter((model) => passesFilters(query, model)).map(describeModel);
-  return (answer) => withOwnModels(answer, own);
+function isTranslated(provider: Provider): boolean {
+  return provider.kind === "translated";
 }
 
 /** What the answer's headers say of who gave it. */

@@ -30,6 +30,9 @@ export interface StreamParts {
   readonly clean: (error: BedrockError) => BedrockError;
 }
 
+/** How long an upstream may take to end its answer once that is complete. */
+const releaseMs = 250;
+
 export class TranslatedStream implements FrameSource, BodyReader, EventFeed {
   /** Settles when the first event is there, or when it is clear that none will come. */
   readonly beginning: Promise<Beginning>;
@@ -38,6 +41,7 @@ export class TranslatedStream implements FrameSource, BodyReader, EventFeed {
   #begin: ((beginning: Beginning) => void) | undefined;
   #over = false;
   #done = false;
+  #patience: NodeJS.Timeout | undefined;
   #failure: ProviderFailure | undefined;
 
   constructor(parts: StreamParts) {
@@ -96,6 +100,7 @@ export class TranslatedStream implements FrameSource, BodyReader, EventFeed {
   }
 
   end(): void {
+    clearTimeout(this.#patience);
     if (this.#over) return;
     try {
       const events: ConverseEvent[] = [];
@@ -108,6 +113,7 @@ export class TranslatedStream implements FrameSource, BodyReader, EventFeed {
   }
 
   error(error: UpstreamError): void {
+    clearTimeout(this.#patience);
     if (this.#over) return;
     this.#over = true;
     this.#begun({ kind: "unreachable", error });
@@ -143,7 +149,16 @@ export class TranslatedStream implements FrameSource, BodyReader, EventFeed {
       this.#source.push(events);
     }
     if (this.#failure !== undefined) this.#fail(this.#failure);
-    else if (this.#done) this.#over = true;
+    else if (this.#done) this.#release();
+  }
+
+  /**
+   * The answer is complete. An upstream that ends here as well keeps its connection for the next request; one that goes
+   * on, because the gateway cut the text or it forgets to close, is ended.
+   */
+  #release(): void {
+    this.#over = true;
+    this.#patience = setTimeout(this.#parts.cancel, releaseMs);
   }
 
   #fail(failure: ProviderFailure): void {

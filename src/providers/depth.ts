@@ -8,6 +8,11 @@ import { maxDocumentDepth } from "../bedrock/reading.ts";
 export function isTooDeep(value: JsonValue, depth = 1): boolean {
   if (typeof value !== "object" || value === null) return false;
   if (depth > maxDocumentDepth) return true;
-  const members = isJsonObject(value) ? Object.values(value) : value;
-  return members.some((member) => isTooDeep(member, depth + 1));
+  // Loops, since this is on the road of each streamed token.
+  if (isJsonObject(value)) {
+    for (const name in value) if (isTooDeep(value[name] ?? null, depth + 1)) return true;
+    return false;
+  }
+  for (const member of value) if (isTooDeep(member, depth + 1)) return true;
+  return false;
 }

@@ -180,7 +180,7 @@ describe("a stream", () => {
     expect(stream.writes).toHaveLength(1);
   });
 
-  test("whose time is up is cancelled upstream, and ends with an exception", async () => {
+  test("F71 whose time is up is cancelled upstream, and ends with an exception in a binary frame", async () => {
     const { active, source, stream, ended } = streaming();
     source.sink?.frames(delta, false);
     active.end(new BedrockError("ModelTimeoutException", "x-bf-timeout-ms"));

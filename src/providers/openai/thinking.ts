@@ -60,7 +60,8 @@ function askByEffort(facts: ThinkingFacts, model: Abilities): Thinking {
   }
   const effort = effortOf(facts, efforts) ?? (offByDefault ? "medium" : undefined);
   const fields: JsonObject = effort === undefined ? {} : { reasoning_effort: effort };
-  return { fields, isOff: false, isCarried: display !== "omitted" };
+  // OpenAI's own models never show their reasoning here.
+  return { fields, isOff: false, isCarried: display !== "omitted" || model.isReasoner };
 }
 
 /** DeepSeek. */

@@ -183,7 +183,7 @@ function unfit(pin: Walk<unknown>["pin"], reason: string): Failure {
 
 /** Every key that could be asked has been tried. */
 function exhausted<Key extends Choosable>(refusal: Refusal<Key>, last: Failure, walk: Walk<Key>): Failure {
-  if (walk.own) return last;
+  if (walk.own) return last.retry === "other_credential" ? ownRefused(last, walk.provider.name) : last;
   if (last.retry === "other_key" && refusal.reason === "cooling") return sooner(last, refusal.waitMs);
   if (last.retry !== "other_credential") return last;
   if (refusal.reason !== "credentials") return refused(refusal, walk);
@@ -203,6 +203,13 @@ function sooner(last: Failure, waitMs: number): Failure {
   }
   const others = reply.headers.filter(([name]) => name !== "retry-after" && name !== "x-amz-retry-after");
   return { ...last, reply: { ...reply, headers: [...others, ["retry-after", String(seconds)]] } };
+}
+
+/** The upstream's own words stand; the translation lane has only words about a key of the gateway's. */
+function ownRefused(last: Failure, provider: string): Failure {
+  if (!(last.reply instanceof BedrockError)) return last;
+  const message = `The provider ${provider} refused the key that came with the request.`;
+  return { ...last, reply: new BedrockError("UnrecognizedClientException", message, { cause: last.reply }) };
 }
 
 function allRefused(provider: string, said: string | undefined, waitMs: number | undefined): Failure {

@@ -3,16 +3,27 @@ import type { ConverseEvent, ConverseRequest, ConverseResponse, TokenUsage } fro
 import { readConverse } from "../bedrock/converse-reader.ts";
 import { BedrockError, refuseField } from "../bedrock/errors.ts";
 import { encodeEvent } from "../bedrock/event-stream.ts";
-import type { EmbeddingRequest, Family, FamilyContext, InvocationMetrics } from "../bedrock/families/family.ts";
+import type {
+  EmbeddingRequest,
+  Family,
+  FamilyContext,
+  ImageFamily,
+  ImageRequest,
+  InvocationMetrics,
+  Ranked,
+  RerankFamily,
+  RerankRequest,
+} from "../bedrock/families/family.ts";
 import { chooseFamily } from "../bedrock/families/index.ts";
 import { isJsonObject, type JsonObject } from "../bedrock/json.ts";
 import type { Route } from "../bedrock/operations.ts";
 import { readMember, readObject, readText, refuseMember } from "../bedrock/reading.ts";
+import { readRerank, writeRerank } from "../bedrock/rerank.ts";
 import type { ReplyHeaders, RequestHeaders } from "../http/exchange.ts";
 import type { Usage } from "../telemetry/metrics.ts";
 import { readInvokeHeaders } from "./invoke-headers.ts";
 
-export type ClientFormat = TextFormat | EmbeddingFormat;
+export type ClientFormat = TextFormat | EmbeddingFormat | ImagesFormat | RerankFormat;
 
 /** Converse in either form, and InvokeModel in a family that generates. */
 export interface TextFormat {
@@ -33,6 +44,34 @@ export interface EmbeddingFormat {
    * @param latencyMs how long the model took
    */
   answer(vectors: readonly (readonly number[])[], inputTokens: number, latencyMs: number): ClientAnswer;
+}
+
+/** InvokeModel in a family that makes images. */
+export interface ImagesFormat {
+  readonly kind: "image";
+  readonly request: ImageRequest;
+  /** Names of what was left out in reading. */
+  readonly ignored: readonly string[];
+  /**
+   * @param images base64
+   * @param withheld why there are fewer than were asked for, if the provider said so
+   * @param latencyMs how long the model took
+   */
+  answer(images: readonly string[], withheld: string | undefined, latencyMs: number): ClientAnswer;
+}
+
+/** Rerank, and InvokeModel in a family that ranks documents. */
+export interface RerankFormat {
+  readonly kind: "rerank";
+  readonly request: RerankRequest;
+  /** Names of what was left out in reading. */
+  readonly ignored: readonly string[];
+  /**
+   * @param ranked best first
+   * @param latencyMs how long the model took
+   * @throws BedrockError ModelErrorException when a result is of no document of the request
+   */
+  answer(ranked: readonly Ranked[], latencyMs: number): ClientAnswer;
 }
 
 /** A whole answer with status 200. */
@@ -74,6 +113,21 @@ export function readClientRequest(route: Route, modelId: string, body: Buffer, c
   const { name, streams } = route.operation;
   if (name === "Converse" || name === "ConverseStream") return converseFormat(readConverse(parsed, streams));
   return invokeFormat(modelId, parsed, streams, context);
+}
+
+/**
+ * Reads the body of Rerank.
+ *
+ * @throws BedrockError ValidationException when the body is no JSON object, or naming the field that is wrong
+ */
+export function readRerankRequest(body: Buffer): RerankFormat {
+  const request = readRerank(parseBody(body));
+  return {
+    kind: "rerank",
+    request,
+    ignored: [],
+    answer: (ranked) => ({ headers: json, body: JSON.stringify(writeRerank(ranked, request)) }),
+  };
 }
 
 /**
@@ -163,8 +217,11 @@ function invokeFormat(modelId: string, body: JsonObject, streams: boolean, conte
     };
   }
   if (streams) {
-    throw new BedrockError("ValidationException", "A model that makes embeddings does not stream: use InvokeModel.");
+    const message = `A model that ${works[family.kind]} does not stream: use InvokeModel.`;
+    throw new BedrockError("ValidationException", message);
   }
+  if (family.kind === "image") return imagesFormat(family, body, context);
+  if (family.kind === "rerank") return rerankFormat(family, body, context);
   const request = family.read(body);
   return {
     kind: "embedding",
@@ -173,12 +230,67 @@ function invokeFormat(modelId: string, body: JsonObject, streams: boolean, conte
       headers: [
         ...json,
         ["x-amzn-bedrock-input-token-count", String(inputTokens)],
-        ["x-amzn-bedrock-invocation-latency", String(Math.round(latencyMs))],
+        latencyHeader(latencyMs),
       ],
-      body: JSON.stringify(family.write(vectors, inputTokens, request, familyContext)),
+      body: JSON.stringify(
+        family.write(request.normalize ? vectors.map(unitVector) : vectors, inputTokens, request, familyContext),
+      ),
     }),
   };
 }
+
+const works = { embedding: "makes embeddings", image: "makes images", rerank: "ranks documents" } as const;
+
+function imagesFormat(family: ImageFamily, body: JsonObject, { headers }: ReadContext): ImagesFormat {
+  const request = family.read(body);
+  return {
+    kind: "image",
+    request,
+    ignored: [...request.ignored, ...headersWithoutEffect(headers)],
+    answer: (images, withheld, latencyMs) => ({
+      headers: [...json, latencyHeader(latencyMs)],
+      body: JSON.stringify(family.write(images, withheld, request)),
+    }),
+  };
+}
+
+function rerankFormat(family: RerankFamily, body: JsonObject, { headers }: ReadContext): RerankFormat {
+  const request = family.read(body);
+  return {
+    kind: "rerank",
+    request,
+    ignored: headersWithoutEffect(headers),
+    answer: (ranked, latencyMs) => ({
+      headers: [...json, latencyHeader(latencyMs)],
+      body: JSON.stringify(family.write(ranked, request)),
+    }),
+  };
+}
+
+function latencyHeader(latencyMs: number): readonly [name: string, value: string] {
+  return ["x-amzn-bedrock-invocation-latency", String(Math.round(latencyMs))];
+}
+
+/**
+ * What the headers of a request say that only a model of text can be told, by name. A guardrail is not left out: the
+ * client counts on it.
+ */
+function headersWithoutEffect(headers: RequestHeaders): readonly string[] {
+  const { guardrailConfig, ...others } = readInvokeHeaders(headers);
+  if (guardrailConfig === undefined) return Object.keys(others);
+  throw refuseField("guardrailConfig", "guardrails are applied here to models of text alone");
+}
+
+/** Providers differ in whether their vectors have length 1; those that do stay as they are. */
+function unitVector(vector: readonly number[]): readonly number[] {
+  let squares = 0;
+  for (const value of vector) squares += value * value;
+  const length = Math.sqrt(squares);
+  if (length === 0 || Math.abs(length - 1) < roundingError) return vector;
+  return vector.map((value) => value / length);
+}
+
+const roundingError = 1e-4;
 
 /** Bedrock counts tokens of InvokeModel in headers (seen in recorded traffic, not in the service model). */
 function writeInvoke(family: Family, response: ConverseResponse, context: FamilyContext): ClientAnswer {

@@ -23,7 +23,9 @@ interface Known {
 }
 
 export function failure(retry: RetryScope, reply: Failure["reply"], known: Known = {}): Failure {
-  const { elsewhere = true, cause = causes[retry], stale = false, retryAfterMs } = known;
+  // Another key may be worth a try after a 403 or 404 of one as well; that says nothing of how much it is asked.
+  const told = retry === "other_key" && reply.status !== 429 ? "client" : causes[retry];
+  const { elsewhere = true, cause = told, stale = false, retryAfterMs } = known;
   return { kind: "failure", retry, reply, elsewhere, cause, stale, retryAfterMs };
 }
 

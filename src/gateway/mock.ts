@@ -7,12 +7,13 @@ import { getModel, getProfile, listModels, listProfiles } from "../providers/moc
 import { countInputTokens } from "../providers/mock/conversation.ts";
 import { applyGuardrail } from "../providers/mock/guardrail.ts";
 import { planEmbeddings, planMock } from "../providers/mock/mock.ts";
-import { rerank } from "../providers/mock/rerank.ts";
+import { rankByWords, rerank } from "../providers/mock/rerank.ts";
 import type { ActiveRequest } from "./active-request.ts";
 import type { Attempted, WholeAnswer } from "./attempt.ts";
 import {
   type ClientAnswer,
   type EmbeddingFormat,
+  type RerankFormat,
   parseBody,
   readClientRequest,
   readCountTokens,
@@ -49,6 +50,8 @@ export async function answerMock(
       // Clients call the mock by the names of Bedrock's models, and expect their families.
       const format = readClientRequest(route, modelId, body, { headers, foreign: false, requestId: request.id });
       if (format.kind === "embedding") return answerEmbeddings(request, modelId, format, provider);
+      if (format.kind === "rerank") return answerRanking(format);
+      if (format.kind === "image") throw new BedrockError("ValidationException", "The mock provider makes no images.");
       return answerText(request, modelId, format, provider, route.operation.streams);
     }
     case "CountTokens":
@@ -105,6 +108,11 @@ async function answerEmbeddings(
   if (plan.error !== undefined) return failure("nobody", plan.error);
   const usage = { inputTokens: plan.inputTokens, outputTokens: 0 };
   return whole(format.answer(plan.vectors, plan.inputTokens, plan.latencyMs), usage);
+}
+
+function answerRanking(format: RerankFormat): WholeAnswer {
+  const { query, documents } = format.request;
+  return whole(format.answer(rankByWords(query, documents), 0));
 }
 
 /** Waits, or less when the request is over before. The time counts as the upstream's. */

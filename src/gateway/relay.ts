@@ -72,7 +72,11 @@ export async function relay(
   try {
     const sent = upstream.send(upstreamRequest, provider.network);
     request.whenOver(() => sent.cancel());
-    const answer = await sent.answer;
+    const answer = await inTime(sent.answer, call.route.operation.streams ? call.patienceMs : undefined);
+    if (answer === undefined) {
+      sent.cancel();
+      return silent();
+    }
     request.adoptId(text(answer.headers["x-amzn-requestid"]));
     return await readAnswer(call, sent, answer, () => [...secretsOf(resolved), ...provider.secrets]);
   } catch (error) {

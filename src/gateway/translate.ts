@@ -16,8 +16,11 @@ import {
   type ClientAnswer,
   type ClientFormat,
   type EmbeddingFormat,
+  type ImagesFormat,
+  type RerankFormat,
   readClientRequest,
   readCountTokens,
+  readRerankRequest,
   type TextFormat,
   usageOf,
   writeCountTokens,
@@ -68,6 +71,8 @@ export function readTranslateCall(
     }
     case "CountTokens":
       return { ...common, format: { kind: "count", request: readCountTokens(common.asked, body, true) } };
+    case "Rerank":
+      return { ...common, format: readRerankRequest(body) };
     default:
       throw new BedrockError("ValidationException", `The provider ${provider} does not serve ${name}.`);
   }
@@ -102,7 +107,11 @@ export async function translate(
   try {
     const sent = upstream.send(buildRequest(encoded, call, provider, key, reach.header), provider.network);
     request.whenOver(() => sent.cancel());
-    const answer = await sent.answer;
+    const answer = await inTime(sent.answer, call.streams ? call.patienceMs : undefined);
+    if (answer === undefined) {
+      sent.cancel();
+      return silent();
+    }
     if (answer.status < 200 || answer.status > 299) {
       const body = await answer.collect(maxErrorBytes);
       const { status, headers } = answer;
@@ -158,7 +167,26 @@ function encode(dialect: Dialect, target: Target, format: TranslateCall["format"
       }
       return dialect.embed.encode(embedRequest(format), target);
     }
+    case "image":
+      return alsoIgnored(format, imagesBy(dialect, target.provider).encode(format.request, target));
+    case "rerank":
+      return alsoIgnored(format, rerankBy(dialect, target.provider).encode(format.request, target));
   }
+}
+
+/** What was left out in reading comes before what the provider has no place for. */
+function alsoIgnored({ ignored }: ImagesFormat | RerankFormat, encoded: Encoded): Encoded {
+  return { ...encoded, ignored: [...ignored, ...encoded.ignored] };
+}
+
+function imagesBy({ image }: Dialect, provider: string): NonNullable<Dialect["image"]> {
+  if (image !== undefined) return image;
+  throw new BedrockError("ValidationException", `The provider ${provider} makes no images.`);
+}
+
+function rerankBy({ rerank }: Dialect, provider: string): NonNullable<Dialect["rerank"]> {
+  if (rerank !== undefined) return rerank;
+  throw new BedrockError("ValidationException", `The provider ${provider} does not rank documents.`);
 }
 
 function embedRequest({ request }: EmbeddingFormat) {
@@ -249,6 +277,16 @@ async function readWhole(
       const counted = dialect.countTokens.decode(whole, encoded.memo);
       if (typeof counted !== "number") return failed(counted, format, call, secrets);
       return answerOf(writeCountTokens(counted), undefined, encoded);
+    }
+    case "image": {
+      const decoded = imagesBy(dialect, encoded.memo.target.provider).decode(whole, encoded.memo);
+      if (decoded.kind === "failure") return failed(decoded, format, call, secrets);
+      return answerOf(format.answer(decoded.images, decoded.withheld, latencyMs), undefined, encoded);
+    }
+    case "rerank": {
+      const decoded = rerankBy(dialect, encoded.memo.target.provider).decode(whole, encoded.memo);
+      if (decoded.kind === "failure") return failed(decoded, format, call, secrets);
+      return answerOf(format.answer(decoded.ranked, latencyMs), undefined, encoded);
     }
     case "text": {
       const decoded = dialect.decode(whole, encoded.memo);

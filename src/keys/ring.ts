@@ -116,6 +116,18 @@ export class KeyRing<K extends Choosable> {
     return chosen ?? this.#refusal(members, request, now);
   }
 
+  /** Whether there is a key that this request has not tried and that could be asked now. */
+  hasOther(request: ChoiceRequest<K>, now: number): boolean {
+    const { id, name } = request.pin ?? {};
+    if (id !== undefined || name !== undefined) return false;
+    const tick = tickOf(now);
+    return this.#membersFor(request.model).some((member) => {
+      if (!isAllowed(member, request) || wasTried(member, request)) return false;
+      const is = availability(this.#state, member, tick);
+      return is === "ready" || is === "due";
+    });
+  }
+
   /** How each key does, in the order of the configuration. */
   health(now: number): readonly KeyHealth[] {
     return keyHealth(this.#state, this.#placed, now);

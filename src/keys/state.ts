@@ -55,9 +55,11 @@ export function availability(state: KeyState, name: CoolingName, tick: number): 
  * was refused, or it cools down for a time that is our own guess. What the upstream has told is kept.
  */
 export function mayBeAsked(state: KeyState, name: CoolingName, tick: number): boolean {
+  // An end is rounded up by a tick at most: who comes back when he was told to is not too early.
+  const then = tick + 1;
   const payment = Atomics.load(state.memory.words, keyLine(name.slot) + keyWord.paymentWait);
-  if (isRunning(payment, tick) && !isGuess(payment)) return false;
-  return !state.cooling.isCooling(name, tick) || state.cooling.isGuess(name);
+  if (isRunning(payment, then) && !isGuess(payment)) return false;
+  return !state.cooling.isCooling(name, then) || state.cooling.isGuess(name);
 }
 
 /** Milliseconds until the key may be available again; 0 when nothing is known to be in the way. */

@@ -8,7 +8,8 @@
  * ever set counts as over.
  */
 
-const tickMs = 100;
+/** Ends of waits are rounded up to it. */
+export const tickMs = 100;
 const levelBits = 3;
 const levelMask = (1 << levelBits) - 1;
 

@@ -10,7 +10,10 @@ import {
   type Recorded,
   startFakeBedrock,
 } from "../support/fake-bedrock.ts";
+import { type FakeProvider, startFakeProvider } from "../support/fake-providers.ts";
 import { type RunningGateway, startGateway } from "../support/gateway.ts";
+import { anthropicWire } from "../support/providers/anthropic.ts";
+import { openaiWire } from "../support/providers/openai.ts";
 import { findBoto3, runPython } from "../support/python.ts";
 import { type RawAnswer, send, sendH2, userTurn } from "../support/raw-http.ts";
 import { signPost } from "../support/sign.ts";
@@ -29,12 +32,26 @@ const ownBearer = "ABSKdirectCanaryBearer0123456789";
 const path = "/bedrock/model/vendor.model/converse";
 const body = userTurn("hi");
 
+const configuredKey = "sk-configured-canary-0123456789";
+const ownKey = "sk-direct-canary-0123456789";
+
 let fake: FakeBedrock;
+/** An upstream whose keys are bearer tokens, and one that wants `x-api-key`. */
+let openai: FakeProvider;
+let anthropic: FakeProvider;
 let open: RunningGateway;
 let closed: RunningGateway;
 
 beforeAll(async () => {
   fake = await startFakeBedrock({ identities: [one, two, own, ownLasting], bearers: [fakeBearer, ownBearer] });
+  [openai, anthropic] = await Promise.all([
+    startFakeProvider(openaiWire(), { keys: [configuredKey, ownKey] }),
+    startFakeProvider(anthropicWire, { keys: [configuredKey, ownKey] }),
+  ]);
+  const other = ({ url }: FakeProvider) => ({
+    keys: [{ name: "first", value: configuredKey }],
+    network_config: { base_url: url, max_retries: 0 },
+  });
   const key = (name: string, { accessKeyId, secretAccessKey }: Identity) => ({
     name,
     models: ["*"],
@@ -47,6 +64,8 @@ beforeAll(async () => {
         keys: [key("one", one), key("two", two)],
         network_config: { base_url: fake.url, max_retries: 0 },
       },
+      openai: other(openai),
+      anthropic: other(anthropic),
     },
   });
   const env = { BIFROST_LOG_LEVEL: "trace" };
@@ -55,11 +74,15 @@ beforeAll(async () => {
     startGateway({ config: config(false), env }),
   ]);
 }, 60_000);
-beforeEach(() => fake.reset());
-afterEach(() => expect(fake.violations).toEqual([]));
+beforeEach(() => {
+  for (const one of [fake, openai, anthropic]) one.reset();
+});
+afterEach(() => {
+  for (const one of [fake, openai, anthropic]) expect(one.violations).toEqual([]);
+});
 afterAll(async () => {
   await Promise.all([open?.stop(), closed?.stop()]);
-  await fake?.[Symbol.asyncDispose]();
+  for (const one of [fake, openai, anthropic]) await one?.[Symbol.asyncDispose]();
 }, 30_000);
 
 const headersOf = ({ accessKeyId, secretAccessKey, sessionToken }: Identity, region = "eu-west-1") => ({
@@ -211,6 +234,72 @@ describe("direct keys that are allowed", () => {
   });
 });
 
+describe("direct keys for other providers", () => {
+  const to = (model: string, headers: Readonly<Record<string, string>>) =>
+    send(open.url, `/bedrock/model/${encodeURIComponent(model)}/converse`, { body, headers });
+  const flag = { "x-bf-direct-key": "true" };
+
+  test.each([
+    ["a bearer token", { authorization: `Bearer ${ownKey}` }],
+    ["x-api-key", { "x-api-key": ownKey }],
+  ])("as %s with x-bf-direct-key are used, in the header that the provider wants", async (_what, headers) => {
+    for (const [model, provider] of [
+      ["openai/gpt-4o", openai],
+      ["anthropic/claude-sonnet-4-5", anthropic],
+    ] as const) {
+      const answer = await to(model, { ...flag, ...headers });
+      expect(answer).toMatchObject({ status: 200, headers: { "x-bifrost-key": "direct" } });
+      expect(provider.requests.map(({ key }) => key)).toEqual([ownKey]);
+    }
+  });
+
+  test.each([
+    ["without x-bf-direct-key", { authorization: `Bearer ${ownKey}` }],
+    ["with x-bf-direct-key: false", { authorization: `Bearer ${ownKey}`, "x-bf-direct-key": "false" }],
+    ["dummies", { authorization: "Bearer bifrost-dummy-key", ...flag }],
+  ])("%s are none: the configured key is used", async (_what, headers) => {
+    expect((await to("openai/gpt-4o", headers)).headers["x-bifrost-key"]).toBe("first");
+    expect(openai.requests.map(({ key }) => key)).toEqual([configuredKey]);
+  });
+
+  test.each([
+    ["x-bf-direct-key", flag],
+    ["x-bf-bedrock-access-key", headersOf(ownLasting)],
+    ["x-bf-bedrock-api-key", { "x-bf-bedrock-api-key": ownBearer }],
+  ])("that cannot be used are refused by name, and no fallback pays for them: %s", async (header, headers) => {
+    const [status, type, text] = errorOf(await to("openai/gpt-4o", { ...headers, "x-bf-fallbacks": "bedrock/m" }));
+    expect([status, type]).toEqual([400, "ValidationException"]);
+    expect(text).toContain(header);
+    expect([...openai.requests, ...fake.requests]).toEqual([]);
+  });
+
+  test("that the provider refuses are the client's business: no other key is tried", async () => {
+    openai.queue(openai.failure(401, "Incorrect API key provided.", { word: "invalid_api_key" }));
+    const answer = await to("openai/gpt-4o", { ...flag, authorization: `Bearer ${ownKey}` });
+    const [status, type, text] = errorOf(answer);
+    expect([status, type]).toEqual([403, "UnrecognizedClientException"]);
+    expect(text).toContain("the key that came with the request");
+    expect(openai.requests.map(({ key }) => key)).toEqual([ownKey]);
+  });
+
+  test("are for the first target: fallbacks use the configured keys", async () => {
+    openai.queue(openai.failure(500, "Broken."));
+    const headers = { ...flag, authorization: `Bearer ${ownKey}`, "x-bf-fallbacks": "anthropic/claude-sonnet-4-5" };
+    expect(await to("openai/gpt-4o", headers)).toMatchObject({
+      status: 200,
+      headers: { "x-bifrost-provider": "anthropic", "x-bifrost-key": "first" },
+    });
+    expect(openai.requests.map(({ key }) => key)).toEqual([ownKey]);
+    expect(anthropic.requests.map(({ key }) => key)).toEqual([configuredKey]);
+
+    fake.queue(failure(503, "ServiceUnavailableException", "Later."));
+    const fromBedrock = { ...headersOf(ownLasting), "x-bf-fallbacks": "openai/gpt-4o" };
+    expect((await to("vendor.model", fromBedrock)).headers["x-bifrost-provider"]).toBe("openai");
+    expect(credentialOf(fake.requests.at(-1))).toBe(`${ownLasting.accessKeyId} eu-west-1`);
+    expect(openai.requests.at(-1)?.key).toBe(configuredKey);
+  });
+});
+
 describe("direct keys that are not allowed", () => {
   test("in x-bf headers are refused by name", async () => {
     for (const headers of [
@@ -243,7 +332,13 @@ describe("direct keys that are not allowed", () => {
 test("direct keys are in no log and no metric", async () => {
   for (const gateway of [open, closed]) {
     const metrics = await (await fetch(`${gateway.url}/metrics`)).text();
-    for (const canary of [own.secretAccessKey, String(own.sessionToken), ownLasting.secretAccessKey, ownBearer]) {
+    for (const canary of [
+      own.secretAccessKey,
+      String(own.sessionToken),
+      ownLasting.secretAccessKey,
+      ownBearer,
+      ownKey,
+    ]) {
       expect(gateway.output().includes(canary), canary).toBe(false);
       expect(metrics.includes(canary), canary).toBe(false);
     }

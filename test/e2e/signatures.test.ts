@@ -173,6 +173,17 @@ describe("on the wire", () => {
     expect(fake.requests).toEqual([]);
   });
 
+  test("one flipped bit of the signature is refused", async () => {
+    const headers = await signed();
+    const authorization = String(headers.authorization);
+    const last = Number.parseInt(authorization.slice(-1), 16);
+    const flipped = `${authorization.slice(0, -1)}${(last ^ 1).toString(16)}`;
+    const answer = await send(gateway.url, path, { body, headers: { ...headers, authorization: flipped } });
+    expect(errorOf(answer).slice(0, 2)).toEqual([403, "InvalidSignatureException"]);
+    expect(fake.requests).toEqual([]);
+    expect((await send(gateway.url, path, { body, headers })).status).toBe(200);
+  });
+
   test("a signature is good for five minutes, in AWS's words", async () => {
     for (const [minutes, words] of [
       [-10, "Signature expired: "],

@@ -259,7 +259,12 @@ async function respond(response: ServerResponse, live: Live, answer: Answer): Pr
   await writeParts(response, live, answer);
 }
 
-async function writeParts(response: ServerResponse, live: Live, answer: StreamAnswer): Promise<void> {
+/** Writes a streamed answer's parts at the reader's speed, and ends as the answer says. */
+export async function writeParts(
+  response: ServerResponse,
+  live: { bytesSent: number },
+  answer: StreamAnswer,
+): Promise<void> {
   for await (const part of answer.parts) {
     if (response.destroyed) return;
     if (typeof part === "number") await pause(response, part);
@@ -285,7 +290,7 @@ function pause(response: ServerResponse, ms: number): Promise<void> {
 }
 
 /** Writes one chunk and waits while the reader is behind. */
-function write(response: ServerResponse, live: Live, part: Exclude<Part, number>): Promise<void> {
+function write(response: ServerResponse, live: { bytesSent: number }, part: Exclude<Part, number>): Promise<void> {
   live.bytesSent += part.length;
   if (response.write(part)) return Promise.resolve();
   return new Promise((resolve) => {

@@ -32,7 +32,7 @@ export async function fakeGoogle({
     calls.push(form);
     const count = calls.length;
     await waits();
-    const failure = fails() ?? judge(request, form, `http://${request.headers.host}/token`, publicKey, now());
+    const failure = fails() ?? judge(request, form, `http://${String(request.headers.host)}/token`, publicKey, now());
     response.setHeader("content-type", "application/json");
     if (failure === undefined) {
       response.end(JSON.stringify({ access_token: `token-${count}`, expires_in: expiresIn(), token_type: "Bearer" }));

@@ -227,11 +227,7 @@ function invokeFormat(modelId: string, body: JsonObject, streams: boolean, conte
     kind: "embedding",
     request,
     answer: (vectors, inputTokens, latencyMs) => ({
-      headers: [
-        ...json,
-        ["x-amzn-bedrock-input-token-count", String(inputTokens)],
-        latencyHeader(latencyMs),
-      ],
+      headers: [...json, ["x-amzn-bedrock-input-token-count", String(inputTokens)], latencyHeader(latencyMs)],
       body: JSON.stringify(
         family.write(request.normalize ? vectors.map(unitVector) : vectors, inputTokens, request, familyContext),
       ),

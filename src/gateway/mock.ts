@@ -13,8 +13,8 @@ import type { Attempted, WholeAnswer } from "./attempt.ts";
 import {
   type ClientAnswer,
   type EmbeddingFormat,
-  type RerankFormat,
   parseBody,
+  type RerankFormat,
   readClientRequest,
   readCountTokens,
   type TextFormat,

@@ -73,7 +73,15 @@ export function readTranslateCall(
       return { ...common, format: { kind: "count", request: readCountTokens(common.asked, body, true) } };
     case "Rerank":
       return { ...common, format: readRerankRequest(body) };
-    default:
+    case "ApplyGuardrail":
+    case "InvokeGuardrailChecks":
+    case "StartAsyncInvoke":
+    case "GetAsyncInvoke":
+    case "ListAsyncInvokes":
+    case "ListFoundationModels":
+    case "GetFoundationModel":
+    case "ListInferenceProfiles":
+    case "GetInferenceProfile":
       throw new BedrockError("ValidationException", `The provider ${provider} does not serve ${name}.`);
   }
 }

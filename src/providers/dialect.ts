@@ -10,6 +10,7 @@
  */
 import type { ConverseEvent, ConverseRequest, ConverseResponse, TokenUsage } from "../bedrock/converse.ts";
 import type { BedrockError } from "../bedrock/errors.ts";
+import type { ImageRequest, Ranked, RerankRequest } from "../bedrock/families/family.ts";
 
 export type DialectName = "openai" | "anthropic" | "gemini" | "mistral" | "cohere";
 
@@ -39,6 +40,20 @@ export interface Dialect {
   readonly embed?: {
     encode(request: EmbedRequest, target: Target): Encoded;
     decode(answer: ProviderAnswer, memo: Memo): Embeddings | ProviderFailure;
+  };
+
+  /** Absent where the provider makes no images. */
+  readonly image?: {
+    /** @throws BedrockError ValidationException that names the field this target cannot carry */
+    encode(request: ImageRequest, target: Target): Encoded;
+    decode(answer: ProviderAnswer, memo: Memo): Images | ProviderFailure;
+  };
+
+  /** Absent where the provider does not rank documents. */
+  readonly rerank?: {
+    /** @throws BedrockError ValidationException for a provider of this dialect that does not rank */
+    encode(request: RerankRequest, target: Target): Encoded;
+    decode(answer: ProviderAnswer, memo: Memo): Ranking | ProviderFailure;
   };
 }
 
@@ -196,4 +211,20 @@ export interface Embeddings {
   /** In the order of the texts. */
   readonly vectors: readonly (readonly number[])[];
   readonly inputTokens: number;
+}
+
+// Images and ranking
+
+export interface Images {
+  readonly kind: "images";
+  /** Base64; at least one. */
+  readonly images: readonly string[];
+  /** Why there are fewer than were asked for, if the provider said so. */
+  readonly withheld?: string;
+}
+
+export interface Ranking {
+  readonly kind: "ranking";
+  /** Best first. */
+  readonly ranked: readonly Ranked[];
 }

@@ -4,6 +4,7 @@
  */
 import type { ConverseEvent, ConverseRequest, ConverseResponse } from "../converse.ts";
 import type { JsonObject } from "../json.ts";
+import type { SentImage } from "./images.ts";
 
 /** What a family needs to know of the request when it writes the answer. */
 export interface FamilyContext {
@@ -76,6 +77,78 @@ export interface EmbeddingFamily {
     request: EmbeddingRequest,
     context: FamilyContext,
   ): JsonObject;
+}
+
+/** A member of a body together with the path where it stands, for whoever has to refuse or leave it out. */
+export interface Placed<T> {
+  readonly value: T;
+  readonly path: string;
+}
+
+export interface ImageRequest {
+  /** From words alone, from images with or without words, or by the words' change of one image. */
+  readonly task: "generate" | "vary" | "edit";
+  /** Undefined only where nothing but images was sent. */
+  readonly prompt: string | undefined;
+  readonly promptPath: string;
+  readonly negativePrompt: Placed<string> | undefined;
+  readonly images: readonly Placed<SentImage>[];
+  readonly count: Placed<number>;
+  readonly size: ImageSize | undefined;
+  readonly seed: Placed<number> | undefined;
+  readonly quality: Placed<"standard" | "premium"> | undefined;
+  readonly format: Placed<"png" | "jpeg" | "webp"> | undefined;
+  /** Paths of the sampler's knobs, which only the model they were made for has. */
+  readonly ignored: readonly string[];
+}
+
+/** Pixels, or with `isRatio` only how they relate. */
+export interface ImageSize {
+  readonly width: number;
+  readonly height: number;
+  readonly isRatio: boolean;
+  readonly paths: readonly string[];
+}
+
+export interface ImageFamily {
+  readonly kind: "image";
+  readonly name: string;
+  /** @throws BedrockError ValidationException naming the path of a field that is wrong or that nobody else can be told */
+  read(body: JsonObject): ImageRequest;
+  /**
+   * @param images base64, at least one
+   * @param withheld why there are fewer than were asked for, if the provider said so
+   */
+  write(images: readonly string[], withheld: string | undefined, request: ImageRequest): JsonObject;
+}
+
+export interface RerankRequest {
+  readonly query: string;
+  readonly documents: readonly string[];
+  /** How many results are wanted; undefined wants all. */
+  readonly topN: number | undefined;
+  /** Tokens after which a document is cut. */
+  readonly maxTokensPerDocument: Placed<number> | undefined;
+}
+
+/** One document's relevance. */
+export interface Ranked {
+  /** Its place in the request. */
+  readonly index: number;
+  /** The more the better. */
+  readonly score: number;
+}
+
+export interface RerankFamily {
+  readonly kind: "rerank";
+  readonly name: string;
+  /** @throws BedrockError ValidationException naming the path of a field that is wrong or cannot be served */
+  read(body: JsonObject): RerankRequest;
+  /**
+   * @param ranked best first
+   * @throws BedrockError ModelErrorException when a result is of no document of the request
+   */
+  write(ranked: readonly Ranked[], request: RerankRequest): JsonObject;
 }
 
 /** The key of the metrics in the last chunk. */

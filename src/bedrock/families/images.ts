@@ -15,8 +15,11 @@ const dataUrlHead = /^data:image\/(png|jpeg|jpg|gif|webp);base64,/i;
 const longestHead = 32;
 const accepted = "must be base64 of a png, jpeg, gif or webp image";
 
+/** An image whose bytes came with the request. */
+export type SentImage = ImageBlock & { readonly source: { readonly bytes: string } };
+
 /** Base64 alone; the bytes tell the format. */
-export function readBareImage(value: unknown, path: string): ImageBlock {
+export function readBareImage(value: unknown, path: string): SentImage {
   const bytes = readName(value, path);
   const format = signatures.find(([start]) => bytes.startsWith(start))?.[1];
   if (format === undefined) throw refuseField(path, accepted);

@@ -9,12 +9,15 @@ import { cohereCommand } from "./cohere-command.ts";
 import { cohereCommandR } from "./cohere-command-r.ts";
 import { cohereEmbed } from "./cohere-embed.ts";
 import { deepseek } from "./deepseek.ts";
-import type { EmbeddingFamily, Family } from "./family.ts";
+import type { EmbeddingFamily, Family, ImageFamily, RerankFamily } from "./family.ts";
 import { llama } from "./llama.ts";
 import { mistralChat, mistralPrompt } from "./mistral.ts";
 import { nova } from "./nova.ts";
 import { openaiChat } from "./openai-chat.ts";
+import { rerank } from "./rerank.ts";
+import { stability } from "./stability.ts";
 import { titanEmbed } from "./titan-embed.ts";
+import { isImageTask, titanImage } from "./titan-image.ts";
 import { titanText } from "./titan-text.ts";
 
 export const textFamilies: readonly Family[] = [
@@ -34,7 +37,11 @@ export const textFamilies: readonly Family[] = [
 
 export const embeddingFamilies: readonly EmbeddingFamily[] = [titanEmbed, cohereEmbed];
 
-type AnyFamily = Family | EmbeddingFamily;
+export const imageFamilies: readonly ImageFamily[] = [titanImage, stability];
+
+export const rerankFamilies: readonly RerankFamily[] = [rerank];
+
+type AnyFamily = Family | EmbeddingFamily | ImageFamily | RerankFamily;
 
 const regionPrefix = /^(?:us-gov|us|eu|apac|au|jp|in|ca|sa|global)\./;
 
@@ -44,6 +51,9 @@ const vendors: readonly (readonly [name: RegExp, choose: (body: JsonObject) => A
   [/^amazon\.nova-(?!canvas|reel|sonic|.*embed)/, () => nova],
   [/^amazon\.titan-(?:text-|tg1)/, () => titanText],
   [/^amazon\.titan-embed/, () => titanEmbed],
+  [/^amazon\.(?:titan-image|nova-canvas)/, () => titanImage],
+  [/^stability\./, () => stability],
+  [/^(?:cohere|amazon)\.rerank/, () => rerank],
   [/^meta\.llama/, () => llama],
   [/^mistral\./, (body) => (has(body, "messages") ? mistralChat : mistralPrompt)],
   [/^cohere\.command-r/, () => cohereCommandR],
@@ -82,16 +92,23 @@ function byShape(modelId: string, body: JsonObject): AnyFamily {
   if (has(body, "schemaVersion")) return nova;
   if (has(body, "max_tokens_to_sample")) return anthropicText;
   if (has(body, "texts")) return cohereEmbed;
+  if (isImageTask(body)) return titanImage;
+  if (has(body, "text_prompts")) return stability;
+  if (has(body, "query") && has(body, "documents")) return rerank;
   if (has(body, "inputText")) return isEmbedding(id, body) ? titanEmbed : titanText;
   if (has(body, "max_gen_len")) return llama;
   if (has(body, "message")) return cohereCommandR;
   if (has(body, "messages")) return byMessages(modelId, body);
   if (has(body, "prompt")) {
+    if (stabilityMembers.some((name) => has(body, name))) return stability;
     if (id.includes("mistral")) return mistralPrompt;
     throw refuse(modelId, "does not say whose `prompt` this is, and several vendors have one; use Converse");
   }
   throw refuse(modelId, "does not say how to read this request body, and neither does the body; use Converse");
 }
+
+/** Members that stand beside a `prompt` only in Stability's bodies. */
+const stabilityMembers = ["mode", "aspect_ratio", "negative_prompt", "output_format", "strength"];
 
 function chooseAnthropic(body: JsonObject): Family {
   return has(body, "prompt") && !has(body, "messages") ? anthropicText : anthropicMessages;

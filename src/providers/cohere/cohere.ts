@@ -3,6 +3,7 @@ import { decode } from "./decode.ts";
 import { embed } from "./embed.ts";
 import { encode } from "./encode.ts";
 import { failure } from "./failure.ts";
+import { rerank } from "./rerank.ts";
 import { CohereStream } from "./stream.ts";
 
 /** Cohere's chat, version 2. */
@@ -13,4 +14,5 @@ export const cohere: Dialect = {
   stream: (memo) => new CohereStream(memo),
   failure,
   embed,
+  rerank,
 };

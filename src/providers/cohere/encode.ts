@@ -2,6 +2,7 @@ import type { ConverseRequest } from "../../bedrock/converse.ts";
 import { refuseField } from "../../bedrock/errors.ts";
 import type { JsonObject } from "../../bedrock/json.ts";
 import { objectOf } from "../answer.ts";
+import { oneCallPath, withoutClaudeFields } from "../claude-fields.ts";
 import type { Encoded, Target } from "../dialect.ts";
 import { knownFields } from "../known-fields.ts";
 import { textFormats } from "../media.ts";
@@ -72,7 +73,9 @@ function rulesFor(withDocuments: boolean): Rules {
 export function encode(request: ConverseRequest, target: Target): Encoded {
   const prepared = prepare(request, target, rulesFor(!wantsFormat(request)));
   const ignored = [...prepared.ignored];
-  const { documents: ownDocuments, ...ownRest } = knownFields(prepared.fields, known, reserved, ignored);
+  const { fields: others, oneCall = false } = withoutClaudeFields(prepared.fields, ignored);
+  if (oneCall) ignored.push(oneCallPath);
+  const { documents: ownDocuments, ...ownRest } = knownFields(others, known, reserved, ignored);
   const documents = collectDocuments(prepared, ownDocuments);
   refuseContradictions(prepared, documents, ownRest);
   const { fields, answerTool } = writeTools(prepared, ignored);

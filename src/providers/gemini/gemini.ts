@@ -5,6 +5,7 @@ import { decode } from "./decode.ts";
 import { decodeEmbed, encodeEmbed } from "./embed.ts";
 import { encode } from "./encode.ts";
 import { failure } from "./failure.ts";
+import { decodeImage, encodeImage } from "./image.ts";
 import { GeminiStream } from "./stream.ts";
 
 export const gemini: Dialect = {
@@ -15,4 +16,5 @@ export const gemini: Dialect = {
   failure,
   countTokens: { encode: encodeCount, decode: decodeCount },
   embed: { encode: encodeEmbed, decode: decodeEmbed },
+  image: { encode: encodeImage, decode: decodeImage },
 };

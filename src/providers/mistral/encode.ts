@@ -2,6 +2,7 @@ import type { ConverseRequest } from "../../bedrock/converse.ts";
 import { refuseField } from "../../bedrock/errors.ts";
 import type { JsonObject } from "../../bedrock/json.ts";
 import { writeTool } from "../chat/tools.ts";
+import { oneCallPath, withoutClaudeFields } from "../claude-fields.ts";
 import type { Encoded, Target } from "../dialect.ts";
 import { knownFields } from "../known-fields.ts";
 import { prepare } from "../prepare.ts";
@@ -67,7 +68,9 @@ export function encode(request: ConverseRequest, target: Target): Encoded {
   const prepared = prepare(request, target, rulesFor(reasoning));
   const ignored = [...prepared.ignored];
   const messages = writeMessages(prepared, ignored);
-  const own = knownFields(prepared.fields, known, reserved, ignored);
+  const { fields, oneCall = false } = withoutClaudeFields(prepared.fields, ignored);
+  const own = knownFields(fields, known, reserved, ignored);
+  if (oneCall && prepared.tools.length === 0) ignored.push(oneCallPath);
   if (prepared.schema !== undefined && own.response_format !== undefined) {
     throw refuseField("additionalModelRequestFields.response_format", "contradicts the request's own output schema");
   }
@@ -76,6 +79,7 @@ export function encode(request: ConverseRequest, target: Target): Encoded {
     model: target.model,
     messages,
     ...toolFields(prepared, ignored),
+    ...(oneCall && prepared.tools.length > 0 && { parallel_tool_calls: false }),
     ...inferenceFields(prepared, ignored),
     ...(prepared.schema !== undefined && { response_format: responseFormat(prepared.schema) }),
     ...effortFields(prepared, reasoning, request, ignored),

@@ -56,7 +56,7 @@ interface Ranked {
 }
 
 /** All documents, best first; those with the same score in the order they came. */
-function rankByWords(query: string, documents: readonly string[]): readonly Ranked[] {
+export function rankByWords(query: string, documents: readonly string[]): readonly Ranked[] {
   const asked = wordsOf(query);
   const ranked = documents.map((document, index) => {
     const found = wordsOf(document);

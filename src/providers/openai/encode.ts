@@ -1,6 +1,7 @@
 /** Converse as a request for chat completions. */
 import type { ConverseRequest, DocumentFormat } from "../../bedrock/converse.ts";
 import type { ChatQuirks } from "../chat-quirks.ts";
+import { oneCallPath, withoutClaudeFields } from "../claude-fields.ts";
 import type { Encoded, Target } from "../dialect.ts";
 import { ownFields } from "../model-fields.ts";
 import { prepare } from "../prepare.ts";
@@ -96,10 +97,12 @@ function writeBody(prepared: Prepared, request: ConverseRequest, place: Place): 
   );
   const { thinking, toolChoice } = settleThinking(prepared, request, place);
   const tools = writeTools(prepared.tools, toolChoice, quirks, ignored);
+  const { fields, oneCall = false } = withoutClaudeFields(prepared.fields, ignored);
   const written = defined({
     model: target.model,
     messages,
     ...tools,
+    parallel_tool_calls: oneCall && hasTools && takesOneCall(place) ? false : undefined,
     response_format,
     ...writeInference(prepared.inference, thinking.isOff, place),
     ...thinking.fields,
@@ -108,8 +111,14 @@ function writeBody(prepared: Prepared, request: ConverseRequest, place: Place): 
     stream: target.streaming ? true : undefined,
     stream_options: target.streaming && quirks.includeUsage ? { include_usage: true } : undefined,
   });
-  const own = ownFields(prepared.fields, new Set([...reserved, ...Object.keys(written)]));
+  if (oneCall && written.parallel_tool_calls === undefined) ignored.push(oneCallPath);
+  const own = ownFields(fields, new Set([...reserved, ...Object.keys(written)]));
   return { ...quirks.extra, ...model.extra, ...own, ...written };
+}
+
+/** OpenAI's own models, but for the o-series, which refuse `parallel_tool_calls`; of other servers nothing is known. */
+function takesOneCall({ target: { model, baseModel = model }, quirks }: Place): boolean {
+  return quirks.systemRole === "by_model" && !/^o\d/.test(baseModel);
 }
 
 function defined(members: Body): Body {

@@ -4,6 +4,8 @@ import { decodeChat } from "./decode.ts";
 import { decodeEmbed, encodeEmbed } from "./embed.ts";
 import { encodeChat } from "./encode.ts";
 import { readChatFailure } from "./failure.ts";
+import { decodeImage, encodeImage } from "./image.ts";
+import { rerank } from "./rerank.ts";
 import { ChatStream } from "./stream.ts";
 
 export const openai: Dialect = {
@@ -13,4 +15,6 @@ export const openai: Dialect = {
   stream: (memo) => new ChatStream(memo),
   failure: readChatFailure,
   embed: { encode: encodeEmbed, decode: decodeEmbed },
+  image: { encode: encodeImage, decode: decodeImage },
+  rerank,
 };

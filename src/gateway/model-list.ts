@@ -68,7 +68,7 @@ async function reachableModels(
           for (const model of listed) if (!isBarred(key, model)) names.add(model);
         } catch (error) {
           onProblem(
-            `the provider ${provider.name} did not list its models: ${error instanceof Error ? error.message : error}`,
+            `the provider ${provider.name} did not list its models: ${error instanceof Error ? error.message : String(error)}`,
           );
         }
       }

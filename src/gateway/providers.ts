@@ -17,8 +17,6 @@ import { googleTokenSource } from "../upstream/google-credentials.ts";
 import { Secret } from "../upstream/secret.ts";
 
 export type Provider = BedrockProvider | TranslatedProvider | MockProvider;
-/** A provider that is reached over the network, with keys. */
-export type RemoteProvider = BedrockProvider | TranslatedProvider;
 
 interface Remote<Key extends Choosable> {
   readonly name: string;

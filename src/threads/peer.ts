@@ -1,9 +1,6 @@
 /** Calls between two threads over one message port: each side offers functions by name, the other awaits them. */
 import type { MessagePort } from "node:worker_threads";
 
-/** The functions one side offers. Arguments and results are structured-cloned; buffers over shared memory stay shared. */
-export type Offers<Names extends object> = { readonly [Name in keyof Names]: Names[Name] };
-
 type Anyone = (argument: never) => unknown;
 type Argument<F> = F extends (argument: infer A) => unknown ? A : never;
 type Result<F> = F extends (argument: never) => infer R ? Awaited<R> : never;

@@ -7,6 +7,7 @@ import {
 } from "@aws-sdk/client-bedrock-runtime";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { isJsonObject, type JsonObject } from "../../src/bedrock/json.ts";
+import { textOf } from "../../src/providers/answer.ts";
 import { protocols, runtimeClient } from "../support/clients.ts";
 import { type FakeProviders, type ProviderName, providerNames, startFakeProviders } from "../support/fake-providers.ts";
 import { type RunningGateway, startGateway } from "../support/gateway.ts";
@@ -200,18 +201,17 @@ function rebuild(events: readonly JsonObject[]): Rebuilt {
       const block = blocks.at(-1);
       expect(event.index).toBe(blocks.length - 1);
       if (block === undefined) continue;
-      const { text = "", partial_json = "", thinking = "", signature = "" } = event.delta;
-      block.text += String(text);
-      block.json += String(partial_json);
-      block.thinking += String(thinking);
-      block.signature += String(signature);
+      block.text += textOf(event.delta.text);
+      block.json += textOf(event.delta.partial_json);
+      block.thinking += textOf(event.delta.thinking);
+      block.signature += textOf(event.delta.signature);
     }
     if (event.type === "message_delta") end = event;
   }
   const content = blocks.map(({ start, text, json, thinking, signature }): RebuiltBlock => {
     if (start.type === "text") return { type: "text", text };
     if (start.type === "thinking") return { type: "thinking", thinking, signature };
-    return { ...start, type: start.type, id: String(start.id), input: JSON.parse(json === "" ? "{}" : json) };
+    return { ...start, type: start.type, id: textOf(start.id), input: JSON.parse(json === "" ? "{}" : json) };
   });
   const { stop_reason } = isJsonObject(end.delta) ? end.delta : {};
   return { content, stop_reason, usage: end.usage };

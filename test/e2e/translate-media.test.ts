@@ -138,7 +138,10 @@ describe("A34 documents", () => {
       { document: { name: "b", format: "txt", source: { content: [{ text: "FIRST" }, { text: "SECOND" }] } } },
     );
     const sent = JSON.stringify(fakes[provider].lastBody());
-    const decoded = sent.replace(/[A-Za-z0-9+/]{6,}={0,2}/g, (text) => `${text} ${Buffer.from(text, "base64")}`);
+    const decoded = sent.replace(
+      /[A-Za-z0-9+/]{6,}={0,2}/g,
+      (text) => `${text} ${Buffer.from(text, "base64").toString()}`,
+    );
     for (const word of ["PLAIN", "FIRST", "SECOND"]) expect(decoded).toContain(word);
   });
 

@@ -75,7 +75,13 @@ class FakeUpstream extends Upstream {
 
 const secret = "canary-key";
 const key: TranslatedKey = {
-  ...{ id: "a", name: "a", enabled: true, weight: 1, models: ["*"], blacklisted_models: [], aliases: {} },
+  id: "a",
+  name: "a",
+  enabled: true,
+  weight: 1,
+  models: ["*"],
+  blacklisted_models: [],
+  aliases: {},
   origin: "http://127.0.0.1:1",
   pathPrefix: "/behind",
   credential: { scheme: "bearer", current: () => new Secret(secret) },

@@ -5,6 +5,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { buffer } from "node:stream/consumers";
 import { isJsonObject, type JsonObject } from "../../src/bedrock/json.ts";
+import { textOf } from "../../src/providers/answer.ts";
 import type { Answer, StreamAnswer, StreamEnding, UnaryAnswer } from "./answers.ts";
 import { writeParts } from "./fake-bedrock.ts";
 import { anthropicWire } from "./providers/anthropic.ts";
@@ -230,7 +231,7 @@ async function receive(
   if (operation === undefined) wrong.push("there is nothing at this path");
   const body = parse(bytes, wrong);
   const inPath = pattern?.exec(url)?.[1];
-  const model = inPath === undefined ? String(body.model) : decodeURIComponent(inPath);
+  const model = inPath === undefined ? textOf(body.model) : decodeURIComponent(inPath);
   const key = keys.find((candidate) => {
     const [name, value] = wire.auth(candidate);
     return headers[name] === value;
@@ -239,8 +240,17 @@ async function receive(
   if (key === undefined && keys.length > 0) wrong.push(`no known key in ${given.join(", ") || "any header"}`);
   if (given.length > 1 || (keys.length === 0 && given.length > 0)) wrong.push(`credentials in ${given.join(", ")}`);
   const live: Live = {
-    ...{ operation: operation ?? "chat", path, query, headers, body, model, key: key ?? "" },
-    ...{ receivedAt: Date.now(), aborted: false, closedAt: undefined, bytesSent: 0 },
+    operation: operation ?? "chat",
+    path,
+    query,
+    headers,
+    body,
+    model,
+    key: key ?? "",
+    receivedAt: Date.now(),
+    aborted: false,
+    closedAt: undefined,
+    bytesSent: 0,
   };
   if (wrong.length > 0) return { live, wrong };
   try {

@@ -236,7 +236,7 @@ describe("a key with a role", () => {
     await using sts = await fakeSts(staticIdentity);
     const config = { ...staticKey, role_arn: newRole() };
     const sources = ["a", "b"].map((name) => credentialSource({ name, bedrock_key_config: config }));
-    const resolved = await Promise.all(Array.from({ length: 20 }, (_, i) => sources[i % 2]?.current()));
+    const resolved = await Promise.all(Array.from({ length: 20 }, async (_, i) => sources[i % 2]?.current()));
     expect(new Set(resolved).size).toBe(1);
     expect(sts.calls).toHaveLength(1);
   });
@@ -288,7 +288,8 @@ describe("temporary credentials", () => {
     now += minute;
     expect(source.current()).toBe(first);
     now += 3 * minute;
-    const waiting = [source.current(), source.current()];
+    const current = async () => source.current();
+    const waiting = [current(), current()];
     release();
     const [one, two] = await Promise.all(waiting);
     expect(one).toBe(two);
@@ -321,7 +322,7 @@ describe("temporary credentials", () => {
     expect(problems.join()).not.toContain("token-in-message");
 
     down = false;
-    source.current();
+    void source.current();
     await vi.waitFor(async () => expect(signed(await source.current()).accessKeyId).toBe("ASIAROLE5"));
     expect(problems).toHaveLength(3);
   });

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type EventReader, JsonLinesReader, type SseEvent, SseError, SseReader } from "../../src/upstream/sse.ts";
+import { type EventReader, JsonLinesReader, SseError, type SseEvent, SseReader } from "../../src/upstream/sse.ts";
 
 function readAll(reader: EventReader, pieces: readonly Uint8Array[]): readonly SseEvent[] {
   return [...pieces.flatMap((piece) => reader.push(piece)), ...reader.end()];
@@ -32,7 +32,7 @@ describe("server-sent events", () => {
   });
 
   test("F59 several data lines are one event", () => {
-    expect(data("data: {\ndata:  \"a\": 1\ndata: }\n\n")).toEqual(['{\n "a": 1\n}']);
+    expect(data('data: {\ndata:  "a": 1\ndata: }\n\n')).toEqual(['{\n "a": 1\n}']);
   });
 
   test("F59 comments, ids and unknown fields are not events", () => {

@@ -66,7 +66,8 @@ const ownMembers = ["style_preset", "mask", "mask_image", "mask_source", "extras
 /**
  * `{prompt, mode, image, …}` → `{images, seeds, finish_reasons}`; the older `{text_prompts, …}` → `{result, artifacts}`.
  *
- * The answer's seeds are those of the request, 0 where it has none: no other provider tells the seed it drew.
+ * The answer's seeds are those of the request, 0 where it has none: no other provider tells the seed it drew. Images that
+ * a provider withheld are missing from it; the format has no place for the reason.
  */
 export const stability: ImageFamily = {
   kind: "image",
@@ -80,15 +81,14 @@ export const stability: ImageFamily = {
       : readPrompt(readObject(fields, "", promptFields));
   },
 
-  write(images, withheld, request) {
+  write(images, _withheld, request) {
     const seed = request.seed?.value ?? 0;
     // The paths of a request tell its form.
     if (request.promptPath === "text_prompts") {
       const artifacts = images.map((base64) => ({ seed, base64, finishReason: "SUCCESS" }));
       return { result: "success", artifacts };
     }
-    const missing = withheld === undefined ? [] : [`Filter reason: ${withheld}`];
-    return { seeds: images.map(() => seed), finish_reasons: [...images.map(() => null), ...missing], images };
+    return { seeds: images.map(() => seed), finish_reasons: images.map(() => null), images };
   },
 };
 

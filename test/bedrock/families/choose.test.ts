@@ -1,7 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { BedrockError } from "../../../src/bedrock/errors.ts";
-import { chooseFamily, embeddingFamilies, textFamilies } from "../../../src/bedrock/families/index.ts";
+import {
+  chooseFamily,
+  embeddingFamilies,
+  imageFamilies,
+  rerankFamilies,
+  textFamilies,
+} from "../../../src/bedrock/families/index.ts";
 import type { JsonObject } from "../../../src/bedrock/json.ts";
 import { jsonObject } from "../arbitraries.ts";
 import { refusal } from "./support.ts";
@@ -37,6 +43,12 @@ describe("a Bedrock model id", () => {
     ["google.gemma-3-4b-it", { messages }, "openai-chat"],
     ["nvidia.nemotron-nano-9b-v2", { messages }, "openai-chat"],
     ["writer.palmyra-x5-v1:0", { messages }, "openai-chat"],
+    ["amazon.titan-image-generator-v2:0", { taskType: "TEXT_IMAGE" }, "titan-image"],
+    ["amazon.nova-canvas-v1:0", { taskType: "TEXT_IMAGE" }, "titan-image"],
+    ["stability.sd3-large-v1:0", { prompt: "a cat", mode: "text-to-image" }, "stability"],
+    ["stability.stable-diffusion-xl-v1", { text_prompts: [] }, "stability"],
+    ["cohere.rerank-v3-5:0", { query: "a", texts: [] }, "rerank"],
+    ["amazon.rerank-v1:0", { query: "a", documents: ["b"] }, "rerank"],
   ] as const)("%s with %j is %s", (modelId, body, name) => {
     expect(chooseFamily(modelId, body, false).name).toBe(name);
   });
@@ -62,12 +74,9 @@ describe("a Bedrock model id", () => {
   });
 
   test.each([
-    ["stability.sd3-large-v1:0", { prompt: "a cat", mode: "text-to-image" }],
-    ["amazon.nova-canvas-v1:0", { taskType: "TEXT_IMAGE" }],
     ["amazon.nova-2-multimodal-embeddings-v1:0", { taskType: "SINGLE_EMBEDDING" }],
-    ["amazon.titan-image-generator-v2:0", { taskType: "TEXT_IMAGE" }],
+    ["amazon.nova-reel-v1:0", { taskType: "TEXT_VIDEO" }],
     ["ai21.j2-ultra-v1", { prompt: "a", max_tokens_to_sample: 1 }],
-    ["cohere.rerank-v3-5:0", { query: "a", texts: [] }],
   ])("of a model without a family here is refused by name, whatever the body: %s", (modelId, body) => {
     expect(refusal(() => chooseFamily(modelId, body, false))).toContain(modelId);
   });
@@ -102,6 +111,12 @@ describe("a model id that says nothing", () => {
     [{ texts: ["a"], input_type: "search_query" }, "cohere-embed"],
     [{ prompt: "a", max_gen_len: 1 }, "llama"],
     [{ message: "a" }, "cohere-command-r"],
+    [{ taskType: "TEXT_IMAGE", textToImageParams: { text: "a" } }, "titan-image"],
+    [{ taskType: "IMAGE_VARIATION", imageVariationParams: {} }, "titan-image"],
+    [{ text_prompts: [{ text: "a" }] }, "stability"],
+    [{ prompt: "a", mode: "text-to-image" }, "stability"],
+    [{ prompt: "a", aspect_ratio: "1:1" }, "stability"],
+    [{ query: "a", documents: ["b"] }, "rerank"],
     [{ messages, max_completion_tokens: 1 }, "openai-chat"],
     [{ messages: [{ role: "system", content: "a" }, ...messages], max_tokens: 1 }, "openai-chat"],
     [{ messages: [...messages, { role: "tool", tool_call_id: "t", content: "r" }], max_tokens: 1 }, "openai-chat"],
@@ -130,6 +145,7 @@ describe("a model id that says nothing", () => {
     [{ messages }],
     [{}],
     [{ taskType: "TEXT_IMAGE" }],
+    [{ query: "a" }],
     [{ prompt: null, messages: null, inputText: null }],
   ])("is refused by name when the body is ambiguous: %j", (body) => {
     for (const [modelId, foreign] of ids) {
@@ -146,7 +162,7 @@ describe("a model id that says nothing", () => {
 
 describe("any id and body", () => {
   test("have a family, or are refused as a ValidationException", () => {
-    const all: readonly unknown[] = [...textFamilies, ...embeddingFamilies];
+    const all: readonly unknown[] = [...textFamilies, ...embeddingFamilies, ...imageFamilies, ...rerankFamilies];
     fc.assert(
       fc.property(fc.string(), jsonObject, fc.boolean(), (modelId, body, foreign) => {
         try {

@@ -120,8 +120,14 @@ function usageOf({ usage = usual }: Said): JsonObject {
 function events(said: Said, model: string): readonly string[] {
   const usage = usageOf(said);
   const message = {
-    ...{ id: "msg_fake", type: "message", role: "assistant", model, content: [] },
-    ...{ stop_reason: null, stop_sequence: null, usage: { ...usage, output_tokens: 1 } },
+    id: "msg_fake",
+    type: "message",
+    role: "assistant",
+    model,
+    content: [],
+    stop_reason: null,
+    stop_sequence: null,
+    usage: { ...usage, output_tokens: 1 },
   };
   return [
     event("message_start", { message }),

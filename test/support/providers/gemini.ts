@@ -46,7 +46,7 @@ const words: Readonly<Record<number, string>> = {
 };
 
 function check({ operation, body }: Asked, model: string, vertex: boolean): void {
-  const server = { vertex, signsCalls: /^gemini-3/.test(model) };
+  const server = { vertex, signsCalls: model.startsWith("gemini-3") };
   if (operation === "chat") {
     checkRequest(body, server);
     return;

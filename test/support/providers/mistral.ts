@@ -1,5 +1,6 @@
 /** La Plateforme: chat completions of its own kind, and embeddings. */
 import type { JsonObject } from "../../../src/bedrock/json.ts";
+import { textOf } from "../../../src/providers/answer.ts";
 import { accept } from "../../providers/mistral/server.ts";
 import { finishOf } from "./openai.ts";
 import { pieces, type Said, usual } from "./said.ts";
@@ -46,7 +47,7 @@ export const mistralWire: Wire = {
       index,
       embedding: vector(text),
     })),
-    model: String(body.model),
+    model: textOf(body.model),
     usage: { prompt_tokens: 8, completion_tokens: 0, total_tokens: 8 },
   }),
   refusal: (status, message, word = "invalid_request_error") => ({

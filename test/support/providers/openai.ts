@@ -1,5 +1,6 @@
 /** OpenAI: chat completions and embeddings; Azure's paths to the same, and other servers that speak it. */
 import type { JsonObject } from "../../../src/bedrock/json.ts";
+import { textOf } from "../../../src/providers/answer.ts";
 import { expectAccepted } from "../../providers/openai/server.ts";
 import { pieces, type Said, usual } from "./said.ts";
 import { dataEvent, onlyMembers, someTexts, type Wire } from "./wire.ts";
@@ -43,7 +44,7 @@ export function openaiWire(kind = "openai", changes: Partial<Wire> = {}): Wire {
       data: someTexts(body.input, "input")
         .map((text, index) => ({ object: "embedding", index, embedding: vector(text) }))
         .toReversed(),
-      model: String(body.model),
+      model: textOf(body.model),
       usage: { prompt_tokens: 8, total_tokens: 8 },
     }),
     refusal: (_status, message, word) => ({

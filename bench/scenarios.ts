@@ -2,7 +2,7 @@
 import type { JobResult } from "./load.ts";
 import { memoryOf } from "./process.ts";
 import { ask, type Server, Stage } from "./stage.ts";
-import { burstPath, conversePath, framesPerStream, pacedPath } from "./traffic.ts";
+import { burstPath, conversePath, framesPerStream, pacedPath, translateBurstPath, translatePath } from "./traffic.ts";
 
 /** How long and how often. Milliseconds. */
 export interface Pace {
@@ -29,6 +29,8 @@ interface Setting {
   readonly direct: Server;
   /** A gateway in front of it. */
   readonly relay: Server;
+  /** A gateway in front of it as an OpenAI server. */
+  readonly translate: Server;
   /** A gateway without any provider. */
   readonly mock: Server;
   /** What an answer to each path has in bytes. */
@@ -42,7 +44,7 @@ interface Scenario {
   readonly measure: (setting: Setting) => Promise<readonly number[]>;
 }
 
-export const scenarioNames = ["converse", "mock", "latency", "burst", "paced"] as const;
+export const scenarioNames = ["converse", "translated", "mock", "latency", "burst", "paced"] as const;
 export type ScenarioName = (typeof scenarioNames)[number];
 
 const connections = 64;
@@ -64,6 +66,19 @@ const scenarios: readonly Scenario[] = [
       const relayed = await load(setting, setting.relay, conversePath);
       const [ours, theirs] = [cpuPerRequest(relayed), cpuPerRequest(direct)];
       return [ours, perSecond(relayed), theirs, perSecond(direct), ours / theirs];
+    },
+  },
+  {
+    name: "translated",
+    figures: [
+      { name: "Converse translated for OpenAI: CPU µs per request", digits: 1, bar: 150 },
+      { name: "Converse translated for OpenAI: requests/s", digits: 0 },
+      { name: "ConverseStream translated for OpenAI, all at once: CPU µs per frame", digits: 2, bar: 6 },
+    ],
+    measure: async (setting) => {
+      const whole = await load(setting, setting.translate, translatePath);
+      const frames = await streams(setting, setting.translate, translateBurstPath);
+      return [cpuPerRequest(whole), perSecond(whole), frames.cpu];
     },
   },
   {
@@ -97,7 +112,7 @@ const scenarios: readonly Scenario[] = [
       { name: "relayed ConverseStream, all at once: frames/s", digits: 0 },
     ],
     measure: async (setting) => {
-      const frames = await streams(setting, burstPath);
+      const frames = await streams(setting, setting.relay, burstPath);
       return [frames.cpu, frames.perSecond];
     },
   },
@@ -108,7 +123,7 @@ const scenarios: readonly Scenario[] = [
       { name: "relayed ConverseStream, a frame every 10 ms: frames/s", digits: 0 },
     ],
     measure: async (setting) => {
-      const frames = await streams(setting, pacedPath);
+      const frames = await streams(setting, setting.relay, pacedPath);
       return [frames.cpu, frames.perSecond];
     },
   },
@@ -129,11 +144,14 @@ export async function runScenarios(
 ): Promise<Outcome[]> {
   const chosen = scenarios.filter(({ name }) => names.has(name));
   if (chosen.length === 0) return [];
-  progress("starting a fake Bedrock and two gateways");
+  progress("starting a fake upstream and three gateways");
   await using stage = new Stage();
   const direct = await stage.startUpstream();
-  const [relay, mock] = [await stage.startGateway(direct), await stage.startGateway(undefined)];
+  const relay = await stage.startGateway("relay", direct);
+  const translate = await stage.startGateway("translate", direct);
+  const mock = await stage.startGateway("mock", direct);
   const lengths = await compareAnswers(direct, relay);
+  lengths.set(translateBurstPath, (await ask(translate, translateBurstPath)).length);
 
   const problems = new Map<Scenario, string>();
   const rounds = new Map<Scenario, (readonly number[])[]>(chosen.map((scenario) => [scenario, []]));
@@ -142,7 +160,7 @@ export async function runScenarios(
       if (problems.has(scenario)) continue;
       progress(round === 0 ? `warming up: ${scenario.name}` : `round ${round} of ${pace.rounds}: ${scenario.name}`);
       try {
-        const setting = { stage, pace: round === 0 ? warmUp(pace) : pace, direct, relay, mock, lengths };
+        const setting = { stage, pace: round === 0 ? warmUp(pace) : pace, direct, relay, translate, mock, lengths };
         const values = await scenario.measure(setting);
         if (round > 0) rounds.get(scenario)?.push(values);
       } catch (error) {
@@ -197,13 +215,14 @@ function memoryOutcomes(relay: Server): Outcome[] {
 
 /** As many requests as are answered, or `perSecond` of them. */
 function load(
-  { stage, pace, mock, lengths }: Setting,
+  { stage, pace, mock, translate, lengths }: Setting,
   server: Server,
   path: string,
   measureMs = pace.measureMs,
   perSecond?: number,
 ): Promise<JobResult> {
-  const length = server === mock ? undefined : lengths.get(path);
+  // Answers that the gateway writes itself tell their own latency, in more or fewer digits.
+  const length = server === mock || server === translate ? undefined : lengths.get(path);
   return stage.load({
     server,
     path,
@@ -216,8 +235,12 @@ function load(
 }
 
 /** Frames are counted by their bytes, so that streams count that are under way when the window opens or shuts. */
-async function streams(setting: Setting, path: string): Promise<{ readonly cpu: number; readonly perSecond: number }> {
-  const result = await load(setting, setting.relay, path);
+async function streams(
+  setting: Setting,
+  server: Server,
+  path: string,
+): Promise<{ readonly cpu: number; readonly perSecond: number }> {
+  const result = await load(setting, server, path);
   const frames = (result.bodyBytes / (setting.lengths.get(path) ?? Number.NaN)) * framesPerStream;
   return { cpu: (result.cpu[0] ?? Number.NaN) / frames, perSecond: (frames / result.durationMs) * 1000 };
 }

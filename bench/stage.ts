@@ -1,4 +1,4 @@
-/** The processes of the gateway's scenarios: a fake Bedrock, a load generator, and two gateways, all on loopback. */
+/** The processes of the gateway's scenarios: a fake upstream, a load generator, and gateways, all on loopback. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -42,11 +42,10 @@ export class Stage implements AsyncDisposable {
     return { pid: child.pid, port: await child.line(portOf, startMs), prefix: "" };
   }
 
-  /** A gateway in front of a fake Bedrock, or one without any provider. One front end, no HTTP/2, all else by default. */
-  async startGateway(upstream: Server | undefined): Promise<Server> {
-    const name = upstream === undefined ? "mock" : "relay";
+  /** A gateway in front of the fake as Bedrock, as OpenAI, or without any provider. One front end, no HTTP/2. */
+  async startGateway(name: "relay" | "translate" | "mock", upstream: Server): Promise<Server> {
     const config = join(this.#folder, `${name}.json`);
-    if (upstream !== undefined) writeFileSync(config, JSON.stringify(relayConfig(originOf(upstream))));
+    if (name !== "mock") writeFileSync(config, JSON.stringify(configs[name](originOf(upstream))));
     const child = this.#start(`the gateway (${name})`, [gatewayEntry], {
       cwd: this.#folder,
       env: {
@@ -55,7 +54,7 @@ export class Stage implements AsyncDisposable {
         BIFROST_H2_PORT: "0",
         BIFROST_FRONTENDS: "1",
         BIFROST_DATA_DIR: join(this.#folder, name),
-        ...(upstream !== undefined && { BIFROST_CONFIG: config }),
+        ...(name !== "mock" && { BIFROST_CONFIG: config }),
       },
     });
     return { pid: child.pid, port: await child.line(readyPortOf, startMs), prefix: "/bedrock" };
@@ -93,6 +92,13 @@ export class Stage implements AsyncDisposable {
     return child;
   }
 }
+
+const configs = {
+  relay: (origin: string) => relayConfig(origin),
+  translate: (origin: string) => ({
+    providers: { openai: { keys: [{ name: "main", value: "sk-bench" }], network_config: { base_url: origin } } },
+  }),
+};
 
 /** One request, outside all measurements. */
 export async function ask(server: Server, path: string): Promise<Buffer> {

@@ -11,6 +11,12 @@ export const conversePath = `/model/${model}/converse`;
 export const burstPath = `/model/${model}/converse-stream`;
 export const pacedPath = `/model/${pacedModel}/converse-stream`;
 
+/** The same two for a model of OpenAI's. */
+export const translatePath = "/model/openai%2Fgpt-4o/converse";
+export const translateBurstPath = "/model/openai%2Fgpt-4o/converse-stream";
+/** Where an OpenAI server answers them. */
+export const chatPath = "/v1/chat/completions";
+
 /** All events of a stream, the last two being `messageStop` and `metadata`. */
 export const framesPerStream = 200;
 
@@ -39,6 +45,35 @@ export function streamFrames(): Buffer[] {
   const words = lorem.split(" ");
   const deltas = framesPerStream - converseFrames({ pieces: [] }).length;
   return converseFrames({ pieces: Array.from({ length: deltas }, (_, n) => ` ${words[n % words.length]}`) });
+}
+
+/** A chat completion of 1 KB. */
+export const chatAnswer = fill((content) => ({
+  id: "chatcmpl-0123456789",
+  object: "chat.completion",
+  created: 1_790_000_000,
+  model: "gpt-4o-2024-08-06",
+  choices: [{ index: 0, message: { role: "assistant", content, refusal: null }, finish_reason: "stop" }],
+  usage: { prompt_tokens: 180, completion_tokens: 164, total_tokens: 344 },
+}));
+
+/** A streamed chat completion: as many server-sent events as make {@link framesPerStream} frames of Converse. */
+export function chatEvents(): Buffer[] {
+  const words = lorem.split(" ");
+  const chunk = (choices: readonly object[], more: object = {}) =>
+    Buffer.from(
+      `data: ${JSON.stringify({ id: "chatcmpl-0123456789", object: "chat.completion.chunk", created: 1_790_000_000, model: "gpt-4o-2024-08-06", choices, ...more })}\n\n`,
+    );
+  const delta = (content: object, finish: string | null = null) =>
+    chunk([{ index: 0, delta: content, finish_reason: finish }]);
+  const texts = framesPerStream - converseFrames({ pieces: [] }).length;
+  return [
+    delta({ role: "assistant", content: "" }),
+    ...Array.from({ length: texts }, (_, n) => delta({ content: ` ${words[n % words.length]}` })),
+    delta({}, "stop"),
+    chunk([], { usage: { prompt_tokens: 180, completion_tokens: 196, total_tokens: 376 } }),
+    Buffer.from("data: [DONE]\n\n"),
+  ];
 }
 
 /** The document with as much text as makes it 1 KB of JSON. */

@@ -1,31 +1,38 @@
 /**
- * A fake Bedrock for measurements: it answers from bytes it has ready and checks nothing, so that it is never what is
+ * A fake Bedrock for measurements, and a fake OpenAI: it answers from bytes it has ready and checks nothing, so that it is never what is
  * measured. Prints `{"port":…}` and ends with its standard input.
  */
 import uws, { type HttpResponse } from "uWebSockets.js";
-import { converseAnswer, frameGapMs, pacedModel, streamFrames } from "./traffic.ts";
+import { chatAnswer, chatEvents, chatPath, converseAnswer, frameGapMs, pacedModel, streamFrames } from "./traffic.ts";
 
 const requestId = "9f3c1c1e-7a53-4a1f-9d0e-2b7c5d1f0a11";
 /** The library gathers this much into one send. What goes beyond is sent write by write, at fifty times the cost. */
 const corkBytes = 15 * 1024;
 
+const eventStream = "application/vnd.amazon.eventstream";
+
 const frames = streamFrames();
-const bursts = groupFrames();
+const bursts = groupFrames(frames);
+const chatBursts = groupFrames(chatEvents());
 
 const app = uws.App().any("/*", (res, req) => {
   const path = req.getUrl();
   let left = false;
+  let streams = path.endsWith("-stream");
   res.onAborted(() => {
     left = true;
   });
-  res.onData((_chunk, last) => {
+  res.onData((chunk, last) => {
+    if (path === chatPath) streams ||= Buffer.from(chunk).includes('"stream":true');
     if (!last || left) return;
-    if (!path.endsWith("-stream")) answerWhole(res);
+    if (!streams) answerWhole(res, path === chatPath ? chatAnswer : converseAnswer);
     else if (path.includes(pacedModel)) answerPaced(res, () => left);
     // This callback is corked as a whole already, so the bursts get theirs after it.
     else
       setImmediate(() => {
-        if (!left) answerAtOnce(res);
+        if (left) return;
+        if (path === chatPath) answerAtOnce(res, chatBursts, "text/event-stream");
+        else answerAtOnce(res, bursts, eventStream);
       });
   });
 });
@@ -40,27 +47,27 @@ process.stdin.resume().on("end", () => {
   process.exit(0);
 });
 
-function answerWhole(res: HttpResponse): void {
+function answerWhole(res: HttpResponse, answer: string): void {
   res.cork(() => {
-    res.writeHeader("content-type", "application/json").writeHeader("x-amzn-requestid", requestId).end(converseAnswer);
+    res.writeHeader("content-type", "application/json").writeHeader("x-amzn-requestid", requestId).end(answer);
   });
 }
 
 /** Every frame is an HTTP chunk of its own, as a server writes that flushes each event. */
-function answerAtOnce(res: HttpResponse): void {
-  for (const burst of bursts) {
+function answerAtOnce(res: HttpResponse, groups: readonly Buffer[][], type: string): void {
+  for (const burst of groups) {
     res.cork(() => {
-      if (burst === bursts[0]) writeStreamHead(res);
+      if (burst === groups[0]) writeStreamHead(res, type);
       for (const frame of burst) res.write(frame);
-      if (burst === bursts.at(-1)) res.end();
+      if (burst === groups.at(-1)) res.end();
     });
   }
 }
 
-function groupFrames(): Buffer[][] {
+function groupFrames(all: readonly Buffer[]): Buffer[][] {
   const groups: Buffer[][] = [];
   let bytes = Number.POSITIVE_INFINITY;
-  for (const frame of frames) {
+  for (const frame of all) {
     const written = frame.length + "100\r\n\r\n".length;
     if (bytes + written > corkBytes) {
       groups.push([]);
@@ -81,7 +88,7 @@ function answerPaced(res: HttpResponse, left: () => boolean): void {
     }
     const frame = frames[next];
     res.cork(() => {
-      if (next === 0) writeStreamHead(res);
+      if (next === 0) writeStreamHead(res, eventStream);
       if (frame !== undefined) res.write(frame);
       if (next === frames.length - 1) res.end();
     });
@@ -90,6 +97,6 @@ function answerPaced(res: HttpResponse, left: () => boolean): void {
   }, frameGapMs);
 }
 
-function writeStreamHead(res: HttpResponse): void {
-  res.writeHeader("content-type", "application/vnd.amazon.eventstream").writeHeader("x-amzn-requestid", requestId);
+function writeStreamHead(res: HttpResponse, type: string): void {
+  res.writeHeader("content-type", type).writeHeader("x-amzn-requestid", requestId);
 }

@@ -163,6 +163,17 @@ describe("a whole answer of the mock", () => {
     expect(answer.usage).toEqual({ inputTokens: 1, outputTokens: 0 });
   });
 
+  test("is a ranking for a model that ranks, and a refusal for one that makes images", async () => {
+    const body = { query: "blue whale", documents: ["a red car", "the blue whale"], top_n: 1 };
+    const answer = await answerOf("/model/cohere.rerank-v3-5%3A0/invoke", { body });
+    expect(answer.json).toEqual({ results: [{ index: 1, relevance_score: 1 }] });
+    const image = { taskType: "TEXT_IMAGE", textToImageParams: { text: "a whale" } };
+    await expect(ask("/model/amazon.nova-canvas-v1%3A0/invoke", { body: image }).attempted).rejects.toMatchObject({
+      type: "ValidationException",
+      message: "The mock provider makes no images.",
+    });
+  });
+
   test("counts tokens", async () => {
     const answer = await answerOf("/model/m/count-tokens", { body: { input: { converse: userTurn("12345678") } } });
     expect(answer.json).toEqual({ inputTokens: 2 });

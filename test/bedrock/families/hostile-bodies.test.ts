@@ -11,7 +11,10 @@ import type { Family } from "../../../src/bedrock/families/family.ts";
 import { llama } from "../../../src/bedrock/families/llama.ts";
 import { mistralChat, mistralPrompt } from "../../../src/bedrock/families/mistral.ts";
 import { openaiChat } from "../../../src/bedrock/families/openai-chat.ts";
+import { rerank } from "../../../src/bedrock/families/rerank.ts";
+import { stability } from "../../../src/bedrock/families/stability.ts";
 import { titanEmbed } from "../../../src/bedrock/families/titan-embed.ts";
+import { titanImage } from "../../../src/bedrock/families/titan-image.ts";
 import { titanText } from "../../../src/bedrock/families/titan-text.ts";
 import type { JsonObject } from "../../../src/bedrock/json.ts";
 import { jsonValue } from "../arbitraries.ts";
@@ -55,9 +58,21 @@ const texts: readonly (readonly [family: Family, body: JsonObject])[] = [
   [deepseek, { prompt: "<｜User｜>Hi<｜Assistant｜>", max_tokens: 5 }],
   [openaiChat, chatBody],
 ];
-const embeddings = [
+const others = [
   [titanEmbed, { inputText: "Hi", dimensions: 256, embeddingTypes: ["float"] }],
   [cohereEmbed, { texts: ["Hi"], input_type: "search_query", embedding_types: ["float"] }],
+  [
+    titanImage,
+    {
+      taskType: "TEXT_IMAGE",
+      textToImageParams: { text: "Hi", negativeText: "Ho" },
+      imageGenerationConfig: { numberOfImages: 1, quality: "standard", width: 512, height: 512, cfgScale: 8, seed: 1 },
+    },
+  ],
+  [titanImage, { taskType: "IMAGE_VARIATION", imageVariationParams: { text: "Hi", images: ["/9j/"] } }],
+  [stability, { prompt: "Hi", mode: "image-to-image", image: "/9j/", strength: 0.5, seed: 1, aspect_ratio: "1:1" }],
+  [stability, { text_prompts: [{ text: "Hi", weight: 1 }], width: 512, height: 512, samples: 1, steps: 30 }],
+  [rerank, { query: "Hi", documents: ["Ho"], top_n: 1, api_version: 2, max_tokens_per_doc: 100 }],
 ] as const;
 
 /** The paths of every value in a body. */
@@ -104,7 +119,7 @@ describe.each(texts.map(([family, body]) => [family.name, family, body] as const
   });
 });
 
-describe.each(embeddings.map(([family, body]) => [family.name, family, body] as const))("%s", (_name, family, body) => {
+describe.each(others.map(([family, body]) => [family.name, family, body] as const))("%s", (_name, family, body) => {
   test("reads a body with anything anywhere in it, or refuses it by a path", () => {
     const arbitrary = fc.record({ path: fc.constantFrom(...pathsOf(body).slice(1)), by: jsonValue });
     fc.assert(

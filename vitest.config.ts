@@ -18,6 +18,8 @@ export default defineConfig({
           // Each file has processes of its own; two at a time fill two cores without starving timers.
           pool: "forks",
           maxWorkers: 2,
+          // After the unit tests: what fails there fails sooner.
+          sequence: { groupOrder: 1 },
           testTimeout: 20_000,
           hookTimeout: 30_000,
         },

@@ -1,10 +1,10 @@
 /** The process that a load balancer fronts: reads its settings, starts the threads, and waits for signals. */
 import { readFileSync } from "node:fs";
-import { type Loaded, loadConfig } from "./config/load.ts";
+import type { Loaded } from "./config/load.ts";
 import { ConfigError } from "./config/problems.ts";
 import { helpText, readSettings, type Settings } from "./config/settings.ts";
-import { providerTable } from "./providers/table.ts";
 import { createLogger } from "./telemetry/log.ts";
+import { loadConfiguration } from "./threads/configuration.ts";
 import { startGateway } from "./threads/supervisor.ts";
 
 // uWebSockets.js reads these as it loads. Its own header limit of 4 KiB refuses AWS session tokens.
@@ -22,7 +22,7 @@ async function main(): Promise<number> {
       process.stdout.write(settings.show === "help" ? helpText() : `${version()}\n`);
       return 0;
     }
-    loaded = await loadConfig(settings, process.env, providerTable);
+    loaded = await loadConfiguration(settings);
     if (settings.show === "check") {
       process.stdout.write(`${settings.configPath ?? "The environment"} is a valid configuration.\n`);
       return 0;

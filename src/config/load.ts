@@ -25,6 +25,11 @@ export interface Catalogue {
   };
 }
 
+/** What only others can check: the references between entities, expressions, patterns. */
+export type CheckConfig = (
+  config: Config,
+) => readonly { readonly path: readonly PropertyKey[]; readonly message: string }[];
+
 export interface Loaded {
   readonly config: Config;
   /** Where the providers come from; `none`: there are none, so the mock provider answers for every model. */
@@ -40,9 +45,13 @@ export async function loadConfig(
   settings: Pick<Settings, "configPath">,
   environment: NodeJS.ProcessEnv,
   catalogue: Catalogue,
+  check: CheckConfig = () => [],
 ): Promise<Loaded> {
   if (settings.configPath !== undefined) {
     const config = readConfig(await readJson(settings.configPath), environment, catalogue);
+    const problems = check(config);
+    if (problems.length > 0)
+      throw new ConfigError(problems.map(({ path, message }) => `${pathText(path)}: ${message}`));
     return Object.keys(config.providers).length > 0 ? { config, source: "file" } : withMock(config);
   }
   const found = providersOf(environment, catalogue);

@@ -3,6 +3,7 @@
  * `config.schema.json` is made from this (`npm run schema`), so descriptions here are what an editor shows.
  */
 import { z } from "zod";
+import { governanceSchema } from "./governance.ts";
 
 const headerName = z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, "must be the name of a header");
 const headerValue = z.string().regex(/^[\t\x20-\x7e\x80-\xff]*$/, "must be a header value without line breaks");
@@ -164,23 +165,11 @@ const customSchema = z.strictObject({
   base_provider_type: text.describe("Whose API the provider speaks: bedrock, mock, openai, anthropic, gemini, …"),
 });
 
-/** A section whose feature is not there yet: named, so that a file may hold its neutral form, and refused otherwise. */
-const notYet = (what: string) => z.array(z.never(`${what} are not supported by this version`)).default([]);
-
 /** The whole file as it is written, without its providers, whose shape depends on their kind. */
 const fileFields = {
   $schema: z.string().optional(),
   client: clientSchema.prefault({}),
-  governance: z
-    .strictObject({
-      customers: notYet("customers"),
-      teams: notYet("teams"),
-      virtual_keys: notYet("virtual keys"),
-      routing_rules: notYet("routing rules"),
-      model_limits: notYet("model limits"),
-      pricing_overrides: notYet("pricing overrides"),
-    })
-    .prefault({}),
+  governance: governanceSchema.prefault({}),
   semantic_cache: z
     .strictObject({ enabled: z.literal(false, "the semantic cache is not supported by this version").default(false) })
     .prefault({}),

@@ -1,6 +1,7 @@
 /** One request while it is on the road: who it is, what has been done for it, and how it is ended early. */
 import { randomUUID } from "node:crypto";
 import { BedrockError, refuseField } from "../bedrock/errors.ts";
+import type { Admission } from "../governance/governance.ts";
 import type { Exchange, ReplyHeaders } from "../http/exchange.ts";
 import type { Usage } from "../telemetry/metrics.ts";
 
@@ -36,6 +37,14 @@ export class ActiveRequest {
   upstreamMs = 0;
   usage: Usage | undefined;
   usageEstimated = false;
+  /** The virtual key's name, for the log. */
+  virtualKey: string | undefined;
+  /** The routing rules that have sent it elsewhere. */
+  rules: readonly string[] = [];
+  /** What it holds of the limits it was admitted to. */
+  admission: Admission | undefined;
+  /** What it came to, in millionths of a dollar; undefined when nobody knows. */
+  costMicroUsd: number | undefined;
   /** Why the gateway itself ended the request early: its deadline passed, or the process is closing. */
   ended: BedrockError | undefined;
   #cancel: (() => void) | undefined;

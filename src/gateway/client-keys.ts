@@ -67,6 +67,7 @@ function configured<Key extends Choosable>(
 ): ClientKeys<Key> {
   const pinned = auth.kind === "signed" ? auth.pinned?.filter((one) => one.provider === provider) : undefined;
   if (pinned === undefined || pinned.length === 0) return { source: configuredKeys(pool, wish), own: false };
-  const allowedIds = new Set(pinned.map((one) => one.id));
+  const ids = pinned.map((one) => one.id);
+  const allowedIds = new Set(ids.filter((id) => wish.allowedIds?.has(id) !== false));
   return { source: configuredKeys(pool, { ...wish, allowedIds }), own: false };
 }

@@ -2,13 +2,18 @@
 import { BedrockError, refuseField } from "../bedrock/errors.ts";
 import { matchOperation, type Route } from "../bedrock/operations.ts";
 import type { Config } from "../config/schema.ts";
+import { Governance } from "../governance/governance.ts";
+import type { GovernanceMemory } from "../governance/layout.ts";
+import type { CounterSlots } from "../governance/registry.ts";
 import { BodyError, type Exchange } from "../http/exchange.ts";
 import type { KeySlots } from "../keys/registry.ts";
 import type { KeyState } from "../keys/state.ts";
 import type { Logger } from "../telemetry/log.ts";
+import { Secret } from "../upstream/secret.ts";
 import { ActiveRequest } from "./active-request.ts";
-import { configuredCredentials } from "./client-auth.ts";
+import { configuredCredentials, type KnownCredentials } from "./client-auth.ts";
 import { checkRequiredHeaders, compilePolicy, corsHeaders, preflight } from "./client-policy.ts";
+import { settle } from "./governed.ts";
 import { answerPage } from "./pages.ts";
 import { buildProviders } from "./providers.ts";
 import { record } from "./record.ts";
@@ -18,11 +23,20 @@ import { attemptTargets, type Snapshot, type TargetServices } from "./targets.ts
 export interface GatewayServices extends TargetServices {
   /** The state of keys that all threads share. */
   readonly keys: KeyState;
+  /** What all threads have counted against the limits of virtual keys, teams, customers and models. */
+  readonly counters: GovernanceMemory;
   readonly log: Logger;
   /** Of the management API; without one it answers only on loopback. */
   readonly adminToken: string | undefined;
   /** The metrics of all threads as a page for Prometheus. */
   readonly metricsPage: () => Promise<{ readonly type: string; readonly text: string }>;
+}
+
+/** A configuration, and where the state of its keys and the counts of its limits are. */
+export interface InForce {
+  readonly config: Config;
+  readonly keySlots: KeySlots;
+  readonly counterSlots: CounterSlots;
 }
 
 const prefix = "/bedrock";
@@ -36,14 +50,14 @@ export class Gateway {
   /** Requests seen since the start, of any kind. */
   requests = 0;
 
-  constructor(services: GatewayServices, config: Config, slots: KeySlots) {
+  constructor(services: GatewayServices, inForce: InForce) {
     this.#services = services;
-    this.#snapshot = this.#compile(config, slots);
+    this.#snapshot = this.#compile(inForce);
   }
 
   /** Puts a new configuration in force. Requests that have begun go on with the one they began with. */
-  configure(config: Config, slots: KeySlots): void {
-    this.#snapshot = this.#compile(config, slots);
+  configure(inForce: InForce): void {
+    this.#snapshot = this.#compile(inForce);
   }
 
   /** The largest request body in bytes. */
@@ -80,7 +94,9 @@ export class Gateway {
     void this.#answer(request, snapshot)
       .catch((error: unknown) => this.#fail(request, snapshot, error))
       .then((ending) => {
-        if (ending !== undefined) record(request, ending, this.#services);
+        if (ending === undefined) return;
+        settle(request, ending, snapshot.governance, this.#services.metrics);
+        record(request, ending, this.#services);
       })
       .catch((error: unknown) => {
         this.#services.log.error({ err: error, requestId: request.id }, "a request could not be answered or recorded");
@@ -105,6 +121,7 @@ export class Gateway {
       adminToken: this.#services.adminToken,
       metricsPage: this.#services.metricsPage,
       providers: snapshot.providers,
+      governance: snapshot.governance,
     });
     if (page !== undefined) {
       await page;
@@ -151,15 +168,38 @@ export class Gateway {
     return replyError(request, new BedrockError("InternalServerException", message, { cause: error }), cors);
   }
 
-  #compile(config: Config, slots: KeySlots): Snapshot {
+  #compile({ config, keySlots, counterSlots }: InForce): Snapshot {
     const onProblem = (message: string) => this.#services.log.warn(message);
+    const governance = new Governance({
+      config: config.governance,
+      memory: this.#services.counters,
+      slots: counterSlots,
+      // A provider's prices are those of whose API it speaks.
+      providerTypes: new Map(
+        Object.entries(config.providers).map(([name, one]) => [name, one.kind === "translated" ? one.type : one.kind]),
+      ),
+    });
     return {
-      providers: buildProviders(config, { state: this.#services.keys, slots }, process.env, onProblem),
+      providers: buildProviders(config, { state: this.#services.keys, slots: keySlots }, process.env, onProblem),
       policy: compilePolicy(config.client),
       allowDirectKeys: config.client.allow_direct_keys,
-      known: configuredCredentials(config.providers),
+      known: withVirtualKeys(configuredCredentials(config.providers), governance),
+      governance,
+      enforceAuth: config.client.enforce_auth_on_inference,
     };
   }
+}
+
+/** A virtual key signs with its id as the access key id and its value as the secret. */
+function withVirtualKeys(configured: KnownCredentials, governance: Governance): KnownCredentials {
+  return {
+    secretOf: (accessKeyId) => {
+      const [secret] = governance.secretsOf(accessKeyId, Date.now());
+      if (secret === undefined) return configured.secretOf(accessKeyId);
+      return { kind: "virtual_key", id: accessKeyId, secret: new Secret(secret) };
+    },
+    isVirtualKey: (value) => governance.isVirtualKey(value),
+  };
 }
 
 /** @throws BedrockError UnknownOperationException, ValidationException for a query that no URL can have */

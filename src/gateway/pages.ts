@@ -1,7 +1,9 @@
 /** The pages about the gateway itself. */
 import { timingSafeEqual } from "node:crypto";
 import { BedrockError } from "../bedrock/errors.ts";
+import type { Governance } from "../governance/governance.ts";
 import type { Exchange, ReplyHeaders } from "../http/exchange.ts";
+import { virtualKeyOf } from "./governed.ts";
 import type { Provider } from "./providers.ts";
 
 export interface PageFacts {
@@ -11,6 +13,7 @@ export interface PageFacts {
   /** The metrics of all threads as a page for Prometheus. */
   readonly metricsPage: () => Promise<{ readonly type: string; readonly text: string }>;
   readonly providers: readonly Provider[];
+  readonly governance: Governance;
 }
 
 const json: ReplyHeaders = [["content-type", "application/json"]];
@@ -19,7 +22,8 @@ const json: ReplyHeaders = [["content-type", "application/json"]];
  * Answers if the request is for a page.
  *
  * @returns undefined when it is not
- * @throws BedrockError AccessDeniedException (as a rejection) for the management API without its token
+ * @throws BedrockError AccessDeniedException (as a rejection) for the management API without its token, and for a
+ *   quota without a virtual key
  */
 export function answerPage(exchange: Exchange, facts: PageFacts): Promise<void> | undefined {
   if (exchange.method !== "GET" && exchange.method !== "HEAD") return undefined;
@@ -34,6 +38,8 @@ export function answerPage(exchange: Exchange, facts: PageFacts): Promise<void> 
       return answerMetrics(exchange, facts);
     case "/api/keys/health":
       return answerKeysHealth(exchange, facts);
+    case "/api/governance/virtual-keys/quota":
+      return answerQuota(exchange, facts);
     default:
       return undefined;
   }
@@ -53,6 +59,20 @@ async function answerKeysHealth(exchange: Exchange, { adminToken, providers }: P
     provider.kind === "mock" ? [] : provider.pool.ring.health(now).map((key) => ({ provider: provider.name, ...key })),
   );
   exchange.reply(200, json, JSON.stringify({ keys }));
+}
+
+/** What is left of a virtual key's limits, for its holder. */
+async function answerQuota(exchange: Exchange, { governance }: PageFacts): Promise<void> {
+  const now = Date.now();
+  const value = virtualKeyOf(exchange.headers, governance);
+  const known = value === undefined ? undefined : governance.identify(value, now);
+  if (known?.kind !== "identity") {
+    const message =
+      known?.refusal.message ?? "Send a virtual key, as x-bf-vk or as a bearer token, to see what is left of it.";
+    throw new BedrockError("AccessDeniedException", message);
+  }
+  const { id, name } = known.identity;
+  exchange.reply(200, json, JSON.stringify({ id, name, limits: governance.quota(known.identity, now) }));
 }
 
 function checkAdmin(exchange: Exchange, token: string | undefined): void {

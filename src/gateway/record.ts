@@ -36,6 +36,9 @@ export function record(
     message,
     usage,
     usageEstimated: usage === undefined ? undefined : request.usageEstimated,
+    costUsd: request.costMicroUsd === undefined ? undefined : request.costMicroUsd / 1e6,
+    virtualKey: request.virtualKey,
+    rules: request.rules.length === 0 ? undefined : request.rules,
     ms: Math.round(ms),
   };
   log[level](line, "request");

@@ -91,7 +91,8 @@ export function notServed(model: string | undefined, providers: readonly Provide
   );
 }
 
-function defaultProvider(providers: readonly Provider[]): Provider | undefined {
+/** Whose a model is that names no provider. */
+export function defaultProvider(providers: readonly Provider[]): Provider | undefined {
   return (
     providers.find((provider) => provider.name === "bedrock") ??
     providers.find((provider) => provider.kind === "bedrock") ??

@@ -2,17 +2,20 @@
 import type { ConverseResponse, GuardrailConfig } from "../bedrock/converse.ts";
 import { BedrockError, refuseField } from "../bedrock/errors.ts";
 import type { Route } from "../bedrock/operations.ts";
+import type { Governance } from "../governance/governance.ts";
+import type { Identity } from "../governance/identity.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { Upstream } from "../upstream/dispatch.ts";
 import type { ActiveRequest } from "./active-request.ts";
 import type { Attempted, Failure } from "./attempt.ts";
 import { walkKeys } from "./attempts.ts";
-import { type ClientAuth, checkSignature, type KnownCredentials, readClientAuth } from "./client-auth.ts";
+import { type ClientAuth, type KnownCredentials, readClientAuth } from "./client-auth.ts";
 import type { TextFormat } from "./client-format.ts";
 import { bedrockKeys, type ClientKeys, translatedKeys } from "./client-keys.ts";
 import type { CompiledPolicy } from "./client-policy.ts";
 import { failure } from "./failures.ts";
 import { withoutForeignReasoning } from "./foreign-reasoning.ts";
+import { admitTarget, allowedKeys, identifyClient, routeRequest } from "./governed.ts";
 import { type Apply, type Ask, askGuarded } from "./guardrail.ts";
 import { headersForUpstream } from "./headers.ts";
 import { type KeyWish, readPin, readSession } from "./key-source.ts";
@@ -38,6 +41,9 @@ export interface Snapshot {
   readonly policy: CompiledPolicy;
   readonly allowDirectKeys: boolean;
   readonly known: KnownCredentials;
+  readonly governance: Governance;
+  /** Every request needs a virtual key. */
+  readonly enforceAuth: boolean;
 }
 
 /** A request with what it needs on its way. */
@@ -53,6 +59,9 @@ export interface Asked {
 interface Turn {
   readonly target: Target;
   readonly isLast: boolean;
+  readonly identity: Identity | undefined;
+  /** Id or name of the only key that a routing rule wants. */
+  readonly keyId: string | undefined;
   readonly auth: ClientAuth;
   readonly wish: KeyWish<never>;
   /** Of the client's body. */
@@ -68,13 +77,15 @@ export async function attemptTargets(asked: Asked): Promise<Attempted> {
   const { exchange } = request;
   const bodyHash = once(() => services.hash(body));
   const auth = readClientAuth(exchange, snapshot, snapshot.known);
-  if (auth.kind !== "none" && auth.signer !== undefined)
-    await checkSignature(exchange, bodyHash, auth.signer, Date.now());
+  const identity = await identifyClient(request, auth, bodyHash, snapshot);
   const ownModels = await ownCatalogue(route, snapshot.providers, exchange.query, services);
   const isOurs = route.operation.name === "GetFoundationModel" || snapshot.providers.every(isTranslated);
   if (ownModels !== undefined && isOurs) return ownModels(undefined);
-  const targets = findTargets(snapshot.providers, route, body, exchange.headers.get("x-bf-fallbacks"));
-  const session = readSession(exchange.headers, exchange.headers.get("x-bf-vk") ?? "");
+  const routing = routeRequest(request, route, identity, snapshot.governance, snapshot.providers);
+  const fallbacks = exchange.headers.get("x-bf-fallbacks") ?? routing?.fallbacks.join();
+  const routed = routing === undefined ? route : { ...route, labels: [routing.model, ...route.labels.slice(1)] };
+  const targets = findTargets(snapshot.providers, routed, body, fallbacks);
+  const session = readSession(exchange.headers, identity?.id ?? "");
   const pin = readPin(exchange.headers);
   let first: { readonly attempted: Failure; readonly served: Served } | undefined;
   let last: Failure | undefined;
@@ -84,8 +95,8 @@ export async function attemptTargets(asked: Asked): Promise<Attempted> {
     // The client's credentials and its pin are for the first target; fallbacks use the configured keys.
     const turn: Turn =
       index === 0
-        ? { target, isLast, auth, wish: { ...common, pin }, bodyHash }
-        : { target, isLast, auth: { kind: "none" }, wish: common, bodyHash };
+        ? { target, isLast, identity, keyId: routing?.keyId, auth, wish: { ...common, pin }, bodyHash }
+        : { target, isLast, identity, keyId: undefined, auth: { kind: "none" }, wish: common, bodyHash };
     request.fallbackIndex = index;
     const attempted = await attemptTarget(asked, turn);
     if (attempted.kind === "answer" && ownModels !== undefined) return ownModels(attempted);
@@ -133,12 +144,22 @@ function nameOf({ reply }: Failure): string {
 }
 
 /** @throws BedrockError for credentials that the provider does not take: another target is no substitute */
-async function attemptTarget(asked: Asked, turn: Turn): Promise<Attempted> {
-  const { request, route } = asked;
-  const { provider, model, body } = turn.target;
+async function attemptTarget(asked: Asked, asGiven: Turn): Promise<Attempted> {
+  const { request, route, snapshot } = asked;
+  const { target, identity, keyId } = asGiven;
+  const { provider, model, body } = target;
   request.provider = provider.name;
   request.model = model;
   request.key = undefined;
+  try {
+    admitTarget(request, target, identity, snapshot.governance);
+  } catch (error) {
+    // What one target has no room for, the next one may have.
+    if (!(error instanceof BedrockError)) throw error;
+    return failure("nobody", error, { cause: "client" });
+  }
+  const allowedIds = allowedKeys(provider, request.admission?.keyIds, keyId);
+  const turn = allowedIds === undefined ? asGiven : { ...asGiven, wish: { ...asGiven.wish, allowedIds } };
   switch (provider.kind) {
     case "mock":
       return refusable(() => answerMock(request, route, model, body, provider));

@@ -57,6 +57,18 @@ export class Metrics {
     labelNames: ["provider"],
     registers: [this.#registry],
   });
+  readonly #cost = new Counter({
+    name: "bifrost_cost_total",
+    help: "What answers cost, in USD, by the price list and its overrides.",
+    labelNames: ["provider"],
+    registers: [this.#registry],
+  });
+  readonly #unpriced = new Counter({
+    name: "bifrost_unpriced_requests_total",
+    help: "Answers of models whose price is unknown, which budgets are not charged for.",
+    labelNames: ["provider"],
+    registers: [this.#registry],
+  });
   readonly #duration = new Histogram({
     name: "bifrost_request_duration_seconds",
     help: "From the request's arrival to the answer's last byte.",
@@ -95,6 +107,14 @@ export class Metrics {
     const input = usage.inputTokens + (usage.cacheReadInputTokens ?? 0) + (usage.cacheWriteInputTokens ?? 0);
     this.#inputTokens.inc({ provider }, input);
     this.#outputTokens.inc({ provider }, usage.outputTokens);
+  }
+
+  cost(provider: string, usd: number): void {
+    this.#cost.inc({ provider }, usd);
+  }
+
+  unpriced(provider: string): void {
+    this.#unpriced.inc({ provider }, 1);
   }
 
   overhead(microseconds: number): void {

@@ -1,6 +1,7 @@
 /** A front-end thread: its own uWebSockets.js app, upstream connections and gateway. */
 import { parentPort, workerData } from "node:worker_threads";
 import { Gateway } from "../gateway/gateway.ts";
+import { openGovernanceMemory } from "../governance/layout.ts";
 import { serveHttp2 } from "../http/h2.ts";
 import type { HttpServer, ServeOptions } from "../http/server.ts";
 import { serveHttp1 } from "../http/uws.ts";
@@ -40,7 +41,7 @@ const offers: FrontEndOffers = {
     servers.push(h2);
     return { port: http.port, h2Port: h2.port };
   },
-  configure: ({ config, slots }) => gateway.configure(config, slots),
+  configure: (settings) => gateway.configure(settings),
   metrics: () => metrics.snapshot(),
   drain: () => {
     gateway.drain();
@@ -63,6 +64,7 @@ const gateway = new Gateway(
   {
     upstream: new Upstream(),
     keys: openKeyState(start.keyMemory),
+    counters: openGovernanceMemory(start.counterMemory),
     hash: (body) => (body.length < hashOffThreadBytes ? sha256Hex(body) : supervisor.call("hash", body)),
     metrics,
     log,
@@ -70,8 +72,7 @@ const gateway = new Gateway(
     adminToken: start.adminToken,
     metricsPage: () => supervisor.call("metricsPage", undefined),
   },
-  start.settings.config,
-  start.settings.slots,
+  start.settings,
 );
 
 const serveOptions: Omit<ServeOptions, "port"> = {

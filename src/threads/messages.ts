@@ -1,6 +1,5 @@
 /** What the threads ask of each other. */
-import type { Config } from "../config/schema.ts";
-import type { KeySlots } from "../keys/registry.ts";
+import type { InForce } from "../gateway/gateway.ts";
 import type { MetricsSnapshot } from "../telemetry/metrics.ts";
 
 /** Given to a front end as it starts. */
@@ -19,12 +18,8 @@ export interface FrontEndStart {
   readonly settings: InForce;
   /** The memory in which all threads keep one truth about keys. */
   readonly keyMemory: SharedArrayBuffer;
-}
-
-/** A configuration, and where its keys have their state. */
-export interface InForce {
-  readonly config: Config;
-  readonly slots: KeySlots;
+  /** The memory in which all threads count against limits. */
+  readonly counterMemory: SharedArrayBuffer;
 }
 
 /** The ports a front end has taken. */

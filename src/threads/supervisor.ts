@@ -2,13 +2,16 @@
 import { unwatchFile, watchFile } from "node:fs";
 import { createServer } from "node:net";
 import { Worker } from "node:worker_threads";
-import { type Loaded, loadConfig } from "../config/load.ts";
+import type { Loaded } from "../config/load.ts";
 import { ConfigError } from "../config/problems.ts";
+import type { Config } from "../config/schema.ts";
 import type { Settings } from "../config/settings.ts";
+import type { InForce } from "../gateway/gateway.ts";
+import { GovernanceRegistry } from "../governance/registry.ts";
 import { KeyRegistry } from "../keys/registry.ts";
-import { providerTable } from "../providers/table.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { renderMetrics } from "../telemetry/metrics.ts";
+import { loadConfiguration } from "./configuration.ts";
 import type { FrontEndOffers, FrontEndStart, Listening, SupervisorOffers } from "./messages.ts";
 import { Peer } from "./peer.ts";
 import { startWorkerPool, type WorkerPool } from "./worker-pool.ts";
@@ -45,8 +48,8 @@ export async function startGateway(settings: Settings, loaded: Loaded, log: Logg
   const shared = settings.frontends > 1;
   const port = shared ? await findPort(settings.host, settings.port) : settings.port;
   const pool = startWorkerPool(settings.workers);
-  const registry = new KeyRegistry();
-  const inForce = { config: loaded.config, slots: registry.assign(loaded.config.providers) };
+  const registries = new Registries();
+  const inForce = registries.assign(loaded.config);
   const frontEnds: FrontEnd[] = [];
   const deaths: Promise<void>[] = [];
   const offers: SupervisorOffers = {
@@ -59,7 +62,7 @@ export async function startGateway(settings: Settings, loaded: Loaded, log: Logg
     for (let index = 1; index <= settings.frontends; index++) {
       const h2Port = index === 1 && settings.h2Port !== 0 ? settings.h2Port : undefined;
       const { host, logLevel, adminToken } = settings;
-      const keyMemory = registry.memory;
+      const { keyMemory, counterMemory } = registries;
       const start: FrontEndStart = {
         index,
         host,
@@ -70,6 +73,7 @@ export async function startGateway(settings: Settings, loaded: Loaded, log: Logg
         adminToken,
         settings: inForce,
         keyMemory,
+        counterMemory,
       };
       const { frontEnd, died } = startFrontEnd(start, offers, log);
       frontEnds.push(frontEnd);
@@ -78,7 +82,7 @@ export async function startGateway(settings: Settings, loaded: Loaded, log: Logg
     }
     const first = listening[0];
     if (first === undefined) throw new Error("there is no front end");
-    return new Supervisor(settings, registry, frontEnds, pool, first, Promise.race(deaths), log);
+    return new Supervisor(settings, registries, frontEnds, pool, first, Promise.race(deaths), log);
   } catch (error) {
     await Promise.allSettled(frontEnds.map((frontEnd) => frontEnd.call("close", undefined)));
     await pool.close();
@@ -86,11 +90,31 @@ export async function startGateway(settings: Settings, loaded: Loaded, log: Logg
   }
 }
 
+/** Who owns the memory that the front ends share. */
+class Registries {
+  readonly #keys = new KeyRegistry();
+  readonly #limits = new GovernanceRegistry();
+
+  get keyMemory(): SharedArrayBuffer {
+    return this.#keys.memory;
+  }
+
+  get counterMemory(): SharedArrayBuffer {
+    return this.#limits.memory;
+  }
+
+  /** Gives the keys and limits of a configuration their places; those that stay keep what was counted. */
+  assign(config: Config): InForce {
+    const { slots } = this.#limits.assign(config.governance);
+    return { config, keySlots: this.#keys.assign(config.providers), counterSlots: slots };
+  }
+}
+
 class Supervisor implements Running {
   readonly listening: Listening;
   readonly broken: Promise<void>;
   readonly #settings: Settings;
-  readonly #registry: KeyRegistry;
+  readonly #registries: Registries;
   readonly #frontEnds: readonly FrontEnd[];
   readonly #pool: WorkerPool;
   readonly #log: Logger;
@@ -98,7 +122,7 @@ class Supervisor implements Running {
 
   constructor(
     settings: Settings,
-    registry: KeyRegistry,
+    registries: Registries,
     frontEnds: readonly FrontEnd[],
     pool: WorkerPool,
     listening: Listening,
@@ -107,7 +131,7 @@ class Supervisor implements Running {
   ) {
     this.broken = broken;
     this.#settings = settings;
-    this.#registry = registry;
+    this.#registries = registries;
     this.#frontEnds = frontEnds;
     this.#pool = pool;
     this.listening = listening;
@@ -125,8 +149,8 @@ class Supervisor implements Running {
 
   async #reload(): Promise<void> {
     try {
-      const { config } = await loadConfig(this.#settings, process.env, providerTable);
-      const settings = { config, slots: this.#registry.assign(config.providers) };
+      const { config } = await loadConfiguration(this.#settings);
+      const settings = this.#registries.assign(config);
       await Promise.all(this.#frontEnds.map((frontEnd) => frontEnd.call("configure", settings)));
       this.#log.info("configuration reloaded");
     } catch (error) {

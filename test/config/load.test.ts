@@ -151,8 +151,8 @@ describe("a configuration", () => {
     ],
     [
       "a feature that is not there",
-      { governance: { virtual_keys: [{}] } },
-      "governance.virtual_keys[0]: virtual keys are not supported",
+      { semantic_cache: { enabled: true } },
+      "semantic_cache.enabled: the semantic cache is not supported",
     ],
     ["no object", [], "the file: "],
   ])("with %s is refused by its path", (_what, json, problem) => {

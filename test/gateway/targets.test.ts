@@ -9,6 +9,7 @@ import { attemptTargets } from "../../src/gateway/targets.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
 import { awsCredentials } from "../../src/upstream/credentials.ts";
 import { type Sent, Upstream, UpstreamError, type UpstreamRequest } from "../../src/upstream/dispatch.ts";
+import { kit } from "../governance/kit.ts";
 import { FakeExchange } from "../support/fake-exchange.ts";
 import { keyPool } from "../support/key-pool.ts";
 
@@ -136,6 +137,8 @@ function setUp(setup: Setup = {}) {
         }),
         allowDirectKeys: true,
         known: { secretOf: () => undefined },
+        governance: kit({}).governance,
+        enforceAuth: false,
       },
       services: {
         upstream,

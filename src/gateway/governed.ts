@@ -1,0 +1,335 @@
+/** Governance on the road: who asks, where the request goes, whether it may, and what it used. */
+import { BedrockError } from "../bedrock/errors.ts";
+import { isJsonObject, type JsonObject } from "../bedrock/json.ts";
+import type { OperationName, Route } from "../bedrock/operations.ts";
+import { estimateInputTokens, reservedOutputTokens } from "../governance/estimate.ts";
+import type { Admission, Former, Governance } from "../governance/governance.ts";
+import type { Identity } from "../governance/identity.ts";
+import type { TokenUsage } from "../governance/prices.ts";
+import type { Refusal } from "../governance/refusals.ts";
+import type { Exchange, RequestHeaders } from "../http/exchange.ts";
+import { resolveAlias } from "../keys/choose.ts";
+import type { Metrics, Usage } from "../telemetry/metrics.ts";
+import { Secret } from "../upstream/secret.ts";
+import type { ActiveRequest } from "./active-request.ts";
+import { type ClientAuth, checkSignature } from "./client-auth.ts";
+import type { Provider } from "./providers.ts";
+import type { Ending } from "./reply.ts";
+import { defaultProvider, type Target } from "./target.ts";
+
+const virtualKeyPrefix = "sk-bf-";
+const dimensionPrefix = "x-bf-dim-";
+
+/**
+ * Verifies the signature, if somebody known has signed, and finds the virtual key: of `x-bf-vk`, of the bearer token, or
+ * of the signature itself.
+ *
+ * @throws BedrockError AccessDeniedException, InvalidSignatureException
+ */
+export async function identifyClient(
+  request: ActiveRequest,
+  auth: ClientAuth,
+  bodyHash: () => string | Promise<string>,
+  { governance, enforceAuth }: { readonly governance: Governance; readonly enforceAuth: boolean },
+): Promise<Identity | undefined> {
+  const identity = await identify(request, auth, bodyHash, governance, enforceAuth);
+  request.virtualKey = identity?.name;
+  return identity;
+}
+
+async function identify(
+  { exchange }: ActiveRequest,
+  auth: ClientAuth,
+  bodyHash: () => string | Promise<string>,
+  governance: Governance,
+  enforced: boolean,
+): Promise<Identity | undefined> {
+  const now = Date.now();
+  const signer = auth.kind === "none" ? undefined : auth.signer;
+  if (signer?.kind === "key") await checkSignature(exchange, bodyHash, signer, now);
+  if (signer?.kind === "virtual_key") await checkAnySecret(exchange, bodyHash, signer.id, governance);
+  const value = virtualKeyOf(exchange.headers, governance);
+  if (value !== undefined && (governance.hasVirtualKeys || enforced)) {
+    const known = governance.identify(value, now);
+    if (known.kind === "refused") throw refused(known.refusal);
+    return known.identity;
+  }
+  if (signer?.kind === "virtual_key") {
+    const known = governance.identifySigner(signer.id, now);
+    if (known.kind === "refused") throw refused(known.refusal);
+    return known.identity;
+  }
+  if (enforced) {
+    const ways = "as x-bf-vk, as a bearer token, or as the credentials that the request is signed with";
+    throw new BedrockError("AccessDeniedException", `This gateway needs a virtual key: send it ${ways}.`);
+  }
+  return undefined;
+}
+
+/** After a rotation both the new value and the old one are good for a while. */
+async function checkAnySecret(
+  exchange: Exchange,
+  bodyHash: () => string | Promise<string>,
+  id: string,
+  governance: Governance,
+): Promise<void> {
+  const secrets = governance.secretsOf(id, Date.now());
+  for (const [index, secret] of secrets.entries()) {
+    try {
+      return await checkSignature(
+        exchange,
+        bodyHash,
+        { kind: "virtual_key", id, secret: new Secret(secret) },
+        Date.now(),
+      );
+    } catch (error) {
+      if (index === secrets.length - 1 || !(error instanceof BedrockError)) throw error;
+    }
+  }
+}
+
+/** The value a request carries: what `x-bf-vk` says, else a bearer token that is a virtual key's. */
+export function virtualKeyOf(headers: RequestHeaders, governance: Governance): string | undefined {
+  const own = headers.get("x-bf-vk");
+  if (own !== undefined && own !== "") return own;
+  const bearer = /^Bearer\s+(\S+)$/i.exec(headers.get("authorization") ?? "")?.[1];
+  if (bearer === undefined) return undefined;
+  return bearer.startsWith(virtualKeyPrefix) || governance.isVirtualKey(bearer) ? bearer : undefined;
+}
+
+/** Where rules or a virtual key's weights send a request. */
+export interface Routing {
+  /** As a client would name it. */
+  readonly model: string;
+  readonly fallbacks: readonly string[];
+  /** Id or name of the only key that may be used at the first target. */
+  readonly keyId: string | undefined;
+}
+
+/**
+ * Where rules, or the weights of a virtual key, send a request that names its model in the path.
+ *
+ * @returns undefined when nothing changes
+ */
+export function routeRequest(
+  request: ActiveRequest,
+  route: Route,
+  identity: Identity | undefined,
+  governance: Governance,
+  providers: readonly Provider[],
+): Routing | undefined {
+  const [asked] = route.labels;
+  if (route.operation.model !== "path" || asked === undefined || !governance.routes(identity)) return undefined;
+  const slash = asked.indexOf("/");
+  const named = providers.find(({ name }) => slash !== -1 && name === asked.slice(0, slash));
+  const own = named ?? defaultProvider(providers);
+  const model = named === undefined ? asked : asked.slice(slash + 1);
+  const { headers, query } = request.exchange;
+  const now = Date.now();
+  const input = {
+    provider: own?.name ?? "",
+    model,
+    identity,
+    requestType: route.operation.name,
+    headers,
+    params: new URLSearchParams(query),
+    dimensions: dimensionsOf(headers),
+  };
+  const routed = governance.route({ ...input, params: new Map(input.params) }, now, Math.random());
+  if (routed !== undefined) {
+    request.rules = routed.trail.map(({ ruleId }) => ruleId);
+    return { model: `${routed.provider}/${routed.model}`, fallbacks: routed.fallbacks, keyId: routed.keyId };
+  }
+  if (identity === undefined || named !== undefined) return undefined;
+  return weighted(identity, model, own, governance, providers);
+}
+
+/** A model without a provider: the virtual key's weights say whose it is. */
+function weighted(
+  identity: Identity,
+  model: string,
+  own: Provider | undefined,
+  governance: Governance,
+  providers: readonly Provider[],
+): Routing | undefined {
+  const now = Date.now();
+  const isConfigured = (provider: string) => providers.some(({ name }) => name === provider);
+  // Bedrock's own ids go to Bedrock, whether their price is known or not.
+  const serves = (provider: string) =>
+    isConfigured(provider) && (provider === own?.name || governance.prices.knows(provider, model, now));
+  const chosen = governance.chooseProvider(identity, model, now, Math.random(), serves);
+  if (chosen === undefined || !isConfigured(chosen.provider)) return undefined;
+  const at = (provider: string) => (provider === own?.name ? model : `${provider}/${model}`);
+  return { model: at(chosen.provider), fallbacks: chosen.others.filter(isConfigured).map(at), keyId: undefined };
+}
+
+/** The dimensions a client names: `x-bf-env`, and `x-bf-dim-<name>`. */
+function dimensionsOf(headers: RequestHeaders): ReadonlyMap<string, string> {
+  const dimensions = new Map<string, string>();
+  const environment = headers.get("x-bf-env");
+  if (environment !== undefined) dimensions.set("env", environment);
+  for (const [name, value] of headers)
+    if (name.startsWith(dimensionPrefix)) dimensions.set(name.slice(dimensionPrefix.length), value);
+  return dimensions;
+}
+
+/**
+ * Admits the request to a target, with a reservation of the most it can cost. What it was admitted with to a target that
+ * has failed before is settled by this: that one has used nothing.
+ *
+ * @throws BedrockError AccessDeniedException, ServiceQuotaExceededException or ThrottlingException
+ */
+export function admitTarget(
+  request: ActiveRequest,
+  { provider, model, body }: Target,
+  identity: Identity | undefined,
+  governance: Governance,
+): void {
+  if (!governance.hasLimits) return;
+  const former: Former | undefined = request.admission && { admission: request.admission, usage: nothing };
+  request.admission = undefined;
+  const isBilled = billed.has(request.operation);
+  const admitted = governance.admit(
+    {
+      identity,
+      provider: provider.name,
+      model,
+      resolved: resolvedModels(provider, model),
+      inputTokens: isBilled ? estimateInputTokens(body) : 0,
+      outputTokens: isBilled ? reservedOutputTokens(maxTokensOf(body)) : 0,
+    },
+    Date.now(),
+    former,
+  );
+  if (admitted.kind === "refused") throw refused(admitted.refusal);
+  request.admission = admitted.admission;
+}
+
+/** Every id that the model may have upstream, by the aliases of the provider's keys. */
+function resolvedModels(provider: Provider, model: string | undefined): readonly string[] {
+  if (provider.kind === "mock" || model === undefined) return [];
+  const names = new Set<string>();
+  for (const key of provider.keys) names.add(resolveAlias(key, model));
+  return [...names];
+}
+
+/**
+ * The ids of the keys that may serve; undefined means all.
+ *
+ * @param keyId id or name of the only one that a routing rule wants
+ */
+export function allowedKeys(
+  provider: Provider,
+  permitted: ReadonlySet<string> | undefined,
+  keyId: string | undefined,
+): ReadonlySet<string> | undefined {
+  if ((permitted === undefined && keyId === undefined) || provider.kind === "mock") return undefined;
+  const keys: readonly { readonly id: string; readonly name: string }[] = provider.keys;
+  const isAllowed = ({ id, name }: { readonly id: string; readonly name: string }) =>
+    (permitted === undefined || permitted.has(id) || permitted.has(name)) &&
+    (keyId === undefined || keyId === id || keyId === name);
+  return new Set(keys.filter(isAllowed).map(({ id }) => id));
+}
+
+/** Charges what the request has used to whom it was admitted for, once, and counts what it cost. */
+export function settle(request: ActiveRequest, ending: Ending, governance: Governance, metrics: Metrics): void {
+  const { admission, usage, provider, model } = request;
+  const now = Date.now();
+  if (admission === undefined) {
+    if (usage === undefined || provider === undefined || model === undefined) return;
+    count(request, governance.prices.cost(provider, model, tokensOf(usage), now), metrics);
+    return;
+  }
+  if (request.attempts === 0 && usage === undefined) {
+    governance.release(admission);
+    return;
+  }
+  const isBilled = billed.has(request.operation);
+  const used = isBilled ? usedTokens(request, ending, admission) : nothing;
+  const { microUsd, isFirst } = governance.settle(admission, used, now, model);
+  if (isFirst && isBilled && ending.outcome !== "error") count(request, microUsd, metrics);
+}
+
+function count(request: ActiveRequest, microUsd: number | undefined, metrics: Metrics): void {
+  request.costMicroUsd = microUsd;
+  const provider = request.provider ?? "none";
+  if (microUsd === undefined) metrics.unpriced(provider);
+  else metrics.cost(provider, microUsd / 1e6);
+}
+
+/**
+ * What an admission is charged: what the provider has told. Where it has told nothing, an answer and a request whose
+ * client did not wait for it are charged their prompt as estimated; a failure is charged nothing.
+ */
+function usedTokens(request: ActiveRequest, { outcome }: Ending, admission: Admission): TokenUsage {
+  if (request.usage !== undefined) return tokensOf(request.usage);
+  const isCharged = outcome !== "error" || request.ended !== undefined;
+  return isCharged ? { ...nothing, input: admission.request.inputTokens } : nothing;
+}
+
+function tokensOf(usage: Usage): TokenUsage {
+  return {
+    input: usage.inputTokens,
+    output: usage.outputTokens,
+    cacheRead: usage.cacheReadInputTokens ?? 0,
+    cacheWrite: usage.cacheWriteInputTokens ?? 0,
+  };
+}
+
+const nothing: TokenUsage = { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 };
+
+/** The operations that cost tokens; of the others only their number and those that run are limited. */
+const billed: ReadonlySet<string> = new Set<OperationName>([
+  "Converse",
+  "ConverseStream",
+  "InvokeModel",
+  "InvokeModelWithResponseStream",
+]);
+
+function refused(refusal: Refusal): BedrockError {
+  switch (refusal.kind) {
+    case "identity":
+    case "permission":
+    case "unpriced":
+      return new BedrockError("AccessDeniedException", refusal.message);
+    case "budget":
+      return new BedrockError("ServiceQuotaExceededException", refusal.message);
+    case "rate":
+      return new BedrockError("ThrottlingException", refusal.message, {
+        retryAfterSeconds: Math.max(1, Math.ceil(refusal.retryAfterMs / 1000)),
+      });
+  }
+}
+
+/** Beyond this a body is not parsed for its limit of tokens: the ceiling is reserved. */
+const parsedBytes = 256 * 1024;
+const ownNames = ["max_tokens", "max_completion_tokens", "max_gen_len", "max_tokens_to_sample"];
+
+/** The limit of tokens a request sets itself, in Converse or in any of InvokeModel's families. */
+function maxTokensOf(body: Buffer): number | undefined {
+  if (body.length === 0 || body.length > parsedBytes) return undefined;
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(body.toString("utf8"));
+  } catch {
+    // Whoever serves it will say what is wrong with it.
+    return undefined;
+  }
+  if (!isJsonObject(parsed)) return undefined;
+  const limits = [
+    ...numbersOf(parsed.inferenceConfig, ["maxTokens", "max_new_tokens"]),
+    ...numbersOf(parsed.textGenerationConfig, ["maxTokenCount"]),
+    ...numbersOf(parsed, ownNames),
+    ...numbersOf(parsed.additionalModelRequestFields, ownNames),
+  ];
+  return limits.length === 0 ? undefined : Math.max(...limits);
+}
+
+function numbersOf(value: unknown, names: readonly string[]): number[] {
+  if (!isJsonObject(value)) return [];
+  const object: JsonObject = value;
+  return names.flatMap((name) => {
+    const number = object[name];
+    return typeof number === "number" ? [number] : [];
+  });
+}

@@ -1,0 +1,197 @@
+/**
+ * What tokens cost: overrides of the configuration, else the bundled price list (which is never updated from the
+ * network: what a release was tested with is what it charges).
+ */
+import { calcPrice, type ModelPrice } from "@pydantic/genai-prices";
+import { LRUCache } from "lru-cache";
+import type { PricingOverrideConfig } from "../config/governance.ts";
+import { largestAmount } from "./layout.ts";
+
+/** Tokens as Bedrock counts them: `input` is without what the cache read or wrote. */
+export interface TokenUsage {
+  readonly input: number;
+  readonly output: number;
+  readonly cacheRead: number;
+  readonly cacheWrite: number;
+}
+
+/** USD for each token, from a number of input tokens on (all that the request sent, cached ones included). */
+interface Rate {
+  readonly base: number;
+  /** Ascending. All tokens of a request cost what the highest tier that its input exceeds says. */
+  readonly tiers: readonly { readonly above: number; readonly price: number }[];
+}
+
+interface Rates {
+  readonly input: Rate;
+  readonly output: Rate;
+  readonly cacheRead: Rate;
+  readonly cacheWrite: Rate;
+  /** USD for each request, however long. */
+  readonly request: number;
+}
+
+/** The price list's names of providers, where they are not those of our provider table. */
+const listNames: Readonly<Record<string, string>> = { bedrock: "aws", gemini: "google", vertex: "google", xai: "x-ai" };
+
+/** Some prices depend on the day or the time of day, so a price is looked up again after this time. Milliseconds. */
+const rememberedMs = 60_000;
+const remembered = 2000;
+/** Longer names are no model's, and need not be kept. */
+const longestModel = 512;
+
+export class Prices {
+  readonly #overrides: Overrides;
+  readonly #types: ReadonlyMap<string, string>;
+  readonly #found = new LRUCache<string, { readonly rates: Rates | undefined; readonly minute: number }>({
+    max: remembered,
+  });
+
+  /** @param types the kind of each configured provider, by its name: `bedrock`, `openai`, … */
+  constructor(overrides: readonly PricingOverrideConfig[], types: ReadonlyMap<string, string>) {
+    this.#overrides = new Overrides(overrides);
+    this.#types = types;
+  }
+
+  /**
+   * @param now milliseconds since 1970
+   * @returns micro-dollars, rounded up; undefined when the price is unknown
+   */
+  cost(provider: string, model: string, usage: TokenUsage, now: number): number | undefined {
+    const rates = this.#rates(provider, model, now);
+    return rates && costOf(rates, usage);
+  }
+
+  /**
+   * The most a request may cost whose prompt has about so many tokens: as if the cache took none of them, or all, by
+   * what is dearer.
+   *
+   * @returns micro-dollars, rounded up; undefined when the price is unknown
+   */
+  reserveCost(provider: string, model: string, input: number, output: number, now: number): number | undefined {
+    const rates = this.#rates(provider, model, now);
+    if (rates === undefined) return undefined;
+    const plain = costOf(rates, { input, output, cacheRead: 0, cacheWrite: 0 });
+    return Math.max(plain, costOf(rates, { input: 0, output, cacheRead: 0, cacheWrite: input }));
+  }
+
+  /** Whether the price is known, which is also to say that the provider is known to have the model. */
+  knows(provider: string, model: string, now: number): boolean {
+    return this.#rates(provider, model, now) !== undefined;
+  }
+
+  #rates(provider: string, model: string, now: number): Rates | undefined {
+    if (model.length > longestModel) return this.#overrides.find(provider, model);
+    const key = `${provider}/${model}`;
+    const minute = Math.floor(now / rememberedMs);
+    const known = this.#found.get(key);
+    if (known?.minute === minute) return known.rates;
+    const rates = this.#overrides.find(provider, model) ?? this.#listed(provider, model, now);
+    this.#found.set(key, { rates, minute });
+    return rates;
+  }
+
+  #listed(provider: string, model: string, now: number): Rates | undefined {
+    const type = this.#types.get(provider);
+    // Without a provider the list would guess one by the model's name.
+    if (type === undefined) return undefined;
+    const providerId = listNames[type] ?? type;
+    const price = calcPrice({}, modelOf(model), { providerId, timestamp: new Date(now) });
+    return price === null ? undefined : listedRates(price.model_price);
+  }
+}
+
+/** What is configured: the provider's own before those for all, an exact name before a beginning, the longest beginning. */
+class Overrides {
+  readonly #exact = new Map<string, Rates>();
+  readonly #beginnings: { readonly provider: string | null; readonly beginning: string; readonly rates: Rates }[];
+
+  constructor(overrides: readonly PricingOverrideConfig[]) {
+    this.#beginnings = [];
+    for (const override of overrides) {
+      const { provider, match_type: type } = override;
+      const model = override.model.toLowerCase();
+      const rates = configuredRates(override);
+      if (type === "exact") this.#exact.set(`${provider ?? "*"}/${model}`, rates);
+      else this.#beginnings.push({ provider, beginning: model.replace(/\*$/, ""), rates });
+    }
+    this.#beginnings.sort((a, b) => b.beginning.length - a.beginning.length);
+  }
+
+  find(provider: string, model: string): Rates | undefined {
+    const name = model.toLowerCase();
+    for (const scope of [provider, null]) {
+      const exact = this.#exact.get(`${scope ?? "*"}/${name}`);
+      if (exact !== undefined) return exact;
+      const begun = this.#beginnings.find((one) => one.provider === scope && name.startsWith(one.beginning));
+      if (begun !== undefined) return begun.rates;
+    }
+    return undefined;
+  }
+}
+
+function configuredRates(override: PricingOverrideConfig): Rates {
+  const { input_cost_per_token: input, output_cost_per_token: output } = override;
+  return {
+    input: flat(input),
+    output: flat(output),
+    cacheRead: flat(override.cache_read_input_token_cost ?? input),
+    cacheWrite: flat(override.cache_creation_input_token_cost ?? input),
+    request: 0,
+  };
+}
+
+/** What has no price of its own costs as much as other input. */
+function listedRates(price: ModelPrice): Rates {
+  const input = listedRate(price.input_mtok) ?? flat(0);
+  const request = price.requests_kcount;
+  return {
+    input,
+    output: listedRate(price.output_mtok) ?? flat(0),
+    cacheRead: listedRate(price.cache_read_mtok) ?? input,
+    cacheWrite: listedRate(price.cache_write_mtok) ?? input,
+    request: (typeof request === "number" ? request : (request?.base ?? 0)) / 1000,
+  };
+}
+
+function listedRate(price: ModelPrice[string]): Rate | undefined {
+  if (price === undefined) return undefined;
+  if (typeof price === "number") return flat(price / 1e6);
+  const tiers = price.tiers.map(({ start, price: tier }) => ({ above: start, price: tier / 1e6 }));
+  return { base: price.base / 1e6, tiers: tiers.sort((a, b) => a.above - b.above) };
+}
+
+function flat(base: number): Rate {
+  return { base, tiers: [] };
+}
+
+function costOf(rates: Rates, usage: TokenUsage): number {
+  const input = countOf(usage.input);
+  const cacheRead = countOf(usage.cacheRead);
+  const cacheWrite = countOf(usage.cacheWrite);
+  const prompt = input + cacheRead + cacheWrite;
+  const usd =
+    rates.request +
+    input * priceOf(rates.input, prompt) +
+    cacheRead * priceOf(rates.cacheRead, prompt) +
+    cacheWrite * priceOf(rates.cacheWrite, prompt) +
+    countOf(usage.output) * priceOf(rates.output, prompt);
+  // A millionth of a micro-dollar is what sums of binary fractions are wrong by, and no reason to round up.
+  return Math.min(Math.max(0, Math.ceil(usd * 1e6 - 1e-6)), largestAmount);
+}
+
+function priceOf({ base, tiers }: Rate, prompt: number): number {
+  let price = base;
+  for (const tier of tiers) if (prompt > tier.above) price = tier.price;
+  return price;
+}
+
+/** Counts come from upstreams: what is none, is nothing. */
+function countOf(value: number): number {
+  return value > 0 && Number.isFinite(value) ? value : 0;
+}
+
+/** Of an ARN, the model's or profile's id; the list knows Bedrock's ids as they are. */
+function modelOf(model: string): string {
+  return model.startsWith("arn:") ? model.slice(model.lastIndexOf("/") + 1) : model;
+}

@@ -1,0 +1,242 @@
+/** The management API: from a request to its answer, without a server around it. */
+import { randomBytes } from "node:crypto";
+import { parseDuration } from "../config/governance.ts";
+import type { Config } from "../config/schema.ts";
+import type { Limits } from "../governance/limits.ts";
+import { type Document, type EntityKind, entityKinds } from "../store/store.ts";
+import { checkAccess, type Sender } from "./access.ts";
+import { type AdminAnswer, answer, json } from "./answer.ts";
+import { type EntityBody, maskOf, readEntityBody, readObject } from "./body.ts";
+import { type Changed, type EntityBook, notFound, type Shown } from "./book.ts";
+import { AdminFailure, failureBody, invalid, storeFailure } from "./failure.ts";
+import { hasLimits, kinds, type LimitedKind } from "./kinds.ts";
+import { openApi } from "./openapi.ts";
+import { showConfig, showKeys, showProviders } from "./overview.ts";
+import { show } from "./show.ts";
+import { ownQuota, usageOf } from "./usage.ts";
+
+export interface AdminRequest extends Sender {
+  /** Upper case. */
+  readonly method: string;
+  /** As it came, undecoded, without the query. */
+  readonly path: string;
+  /** What stood behind `?`, undecoded. */
+  readonly query: string;
+  readonly body: Uint8Array;
+}
+
+export interface AdminServices {
+  readonly book: EntityBook;
+  /** `BIFROST_ADMIN_TOKEN`. */
+  readonly adminToken: string | undefined;
+  /** The configuration file as it is in force. */
+  readonly config: () => Config;
+  /** The limits in force with their counters. */
+  readonly limits: () => Limits;
+  /** The gateway's version. */
+  readonly version: string;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** Told of a fault of the gateway. */
+  readonly onFault: (error: unknown) => void;
+}
+
+/** True for paths that {@link handle} answers. */
+export function isAdminPath(path: string): boolean {
+  return path === "/api" || path.startsWith("/api/");
+}
+
+/** Answers a request. Never rejects. */
+export async function handle(request: AdminRequest, services: AdminServices): Promise<AdminAnswer> {
+  try {
+    return await route(request, services);
+  } catch (error) {
+    const known = error instanceof AdminFailure ? error : storeFailure(error);
+    if (known === undefined || known.type === "store_unavailable") services.onFault(error);
+    const failure = known ?? new AdminFailure("internal_error", "The gateway failed; its log says why.");
+    return answer(failure.status, failureBody(failure), failure.headers);
+  }
+}
+
+interface Call {
+  readonly request: AdminRequest;
+  readonly services: AdminServices;
+}
+
+function route(request: AdminRequest, services: AdminServices): AdminAnswer | Promise<AdminAnswer> {
+  const call: Call = { request, services };
+  const [first, second, third, fourth, ...more] = decode(request.path.slice("/api/".length));
+  const hasNoMore = more.length === 0;
+  if (first === "governance" && second === "virtual-keys" && third === "quota" && fourth === undefined)
+    // The virtual key itself is the credential.
+    return methods(call, {
+      GET: () => json(200, ownQuota(services.book, request.headers, services.limits(), services.now())),
+    });
+  checkAccess(request, services.adminToken);
+  if (first === "governance" && hasNoMore) {
+    const kind = entityKinds.find((one) => kinds[one].segment === second);
+    if (kind !== undefined) return entityRoute(call, kind, third, fourth);
+  }
+  const overview = first !== undefined && second === undefined ? overviews.get(first) : undefined;
+  if (overview !== undefined) return methods(call, { GET: () => json(200, overview(services)) });
+  throw new AdminFailure("not_found", `There is no ${request.path.slice(0, 256)} in the management API.`);
+}
+
+const overviews: ReadonlyMap<string, (services: AdminServices) => unknown> = new Map([
+  ["providers", ({ config }: AdminServices) => showProviders(config())],
+  ["keys", ({ config }) => showKeys(config())],
+  ["config", ({ config }) => showConfig(config())],
+  ["openapi.json", ({ version }) => openApi(version)],
+]);
+
+function entityRoute(
+  call: Call,
+  kind: EntityKind,
+  id: string | undefined,
+  action: string | undefined,
+): AdminAnswer | Promise<AdminAnswer> {
+  if (id === undefined) return methods(call, { GET: () => list(call, kind), POST: () => create(call, kind) });
+  if (action === undefined) {
+    return methods(call, {
+      GET: () => one(call, kind, id),
+      PUT: () => put(call, kind, id),
+      PATCH: () => patch(call, kind, id),
+      DELETE: () => remove(call, kind, id),
+    });
+  }
+  if (action === "rotate" && kind === "virtual_keys") return methods(call, { POST: () => rotate(call, id) });
+  if (action === "usage" && hasLimits(kind)) return methods(call, { GET: () => usage(call, kind, id) });
+  throw new AdminFailure("not_found", `There is no ${call.request.path.slice(0, 256)} in the management API.`);
+}
+
+type Handler = (call: Call) => AdminAnswer | Promise<AdminAnswer>;
+
+function methods(call: Call, handlers: Readonly<Record<string, Handler>>): AdminAnswer | Promise<AdminAnswer> {
+  const { method } = call.request;
+  const handler = Object.hasOwn(handlers, method) ? handlers[method] : undefined;
+  if (handler !== undefined) return handler(call);
+  const allowed = Object.keys(handlers).join(", ");
+  throw new AdminFailure("method_not_allowed", `Only ${allowed} are possible here.`, null, [["allow", allowed]]);
+}
+
+function list({ request, services }: Call, kind: EntityKind): AdminAnswer {
+  const { limit, offset } = readPage(request.query);
+  const all = services.book.list(kind);
+  const now = services.now();
+  const page = all.slice(offset, offset + limit).map((shown) => show(shown, now));
+  return json(200, { [kind]: page, count: page.length, total_count: all.length, limit, offset });
+}
+
+function one({ services }: Call, kind: EntityKind, id: string): AdminAnswer {
+  return json(200, show(find(services, kind, id), services.now()));
+}
+
+async function create({ request, services }: Call, kind: EntityKind): Promise<AdminAnswer> {
+  const { id: given, document, version } = readEntityBody(readObject(request.body), undefined);
+  if (version !== undefined) throw invalid([{ path: "version", message: "cannot be set" }]);
+  // Its path is another page's.
+  if (kind === "virtual_keys" && given === "quota") throw invalid([{ path: "id", message: "is reserved" }]);
+  const id = given ?? `${kinds[kind].idPrefix}_${randomBytes(10).toString("hex")}`;
+  const changed = await services.book.create(kind, id, document);
+  return written(201, changed, services, [
+    ["location", `/api/governance/${kinds[kind].segment}/${encodeURIComponent(id)}`],
+  ]);
+}
+
+async function put({ request, services }: Call, kind: EntityKind, id: string): Promise<AdminAnswer> {
+  const body = readObject(request.body);
+  const { version, document } = readBodyOf(services, kind, id, body);
+  return written(200, await services.book.replace(kind, id, version, () => document), services);
+}
+
+async function patch({ request, services }: Call, kind: EntityKind, id: string): Promise<AdminAnswer> {
+  const body = readObject(request.body);
+  const { version, document } = readBodyOf(services, kind, id, body);
+  const changed = await services.book.replace(kind, id, version, (record) => ({ ...record.document, ...document }));
+  return written(200, changed, services);
+}
+
+function readBodyOf(services: AdminServices, kind: EntityKind, id: string, body: Document): EntityBody {
+  const shown = find(services, kind, id);
+  // That it cannot be changed comes before what is wrong with the change.
+  if (shown.source === "file") services.book.refuseFile(kind, id);
+  const read = readEntityBody(body, shown.source === "api" ? maskOf(shown.record) : undefined);
+  if (read.id !== undefined && read.id !== id) throw invalid([{ path: "id", message: `cannot be changed from ${id}` }]);
+  return read;
+}
+
+async function remove({ services }: Call, kind: EntityKind, id: string): Promise<AdminAnswer> {
+  await services.book.remove(kind, id);
+  return answer(204, "");
+}
+
+async function rotate({ request, services }: Call, id: string): Promise<AdminAnswer> {
+  const { grace_period: grace, ...others } = request.body.length === 0 ? {} : readObject(request.body);
+  const unknown = Object.keys(others).map((path) => ({ path, message: "is not a known field" }));
+  const graceMs = readGrace(grace);
+  if (graceMs === undefined)
+    unknown.push({ path: "grace_period", message: "must be 0s, or a duration such as 30s, 5m, 1h or 1d" });
+  if (graceMs === undefined || unknown.length > 0) throw invalid(unknown);
+  return written(200, await services.book.rotate(id, graceMs), services);
+}
+
+function usage({ services }: Call, kind: LimitedKind, id: string): AdminAnswer {
+  find(services, kind, id);
+  return json(200, usageOf(services.book, kind, id, services.limits(), services.now()));
+}
+
+/** Milliseconds. */
+function readGrace(grace: unknown): number | undefined {
+  if (grace === undefined || grace === null || grace === "0s") return 0;
+  return typeof grace === "string" ? parseDuration(grace)?.milliseconds : undefined;
+}
+
+/** The answer to a change; the only one that has a virtual key's value, and only when it was made by it. */
+function written(
+  status: number,
+  { shown, value }: Changed,
+  services: AdminServices,
+  headers: AdminAnswer["headers"] = [],
+): AdminAnswer {
+  return json(status, show(shown, services.now(), value), headers);
+}
+
+function find({ book }: AdminServices, kind: EntityKind, id: string): Shown {
+  const shown = book.find(kind, id);
+  if (shown === undefined) throw notFound(kind, id);
+  return shown;
+}
+
+const defaultLimit = 100;
+const mostLimit = 1000;
+
+function readPage(query: string): { readonly limit: number; readonly offset: number } {
+  const parameters = new URLSearchParams(query);
+  const faults = [...new Set(parameters.keys())]
+    .filter((name) => name !== "limit" && name !== "offset")
+    .map((path) => ({ path, message: "is not a known parameter" }));
+  const read = (name: string, fallback: number, least: number, most: number): number => {
+    const text = parameters.get(name);
+    if (text === null) return fallback;
+    const number = Number(text);
+    if (/^\d+$/.test(text) && number >= least && number <= most) return number;
+    faults.push({ path: name, message: `must be a whole number from ${least} to ${most}` });
+    return fallback;
+  };
+  const page = {
+    limit: read("limit", defaultLimit, 1, mostLimit),
+    offset: read("offset", 0, 0, Number.MAX_SAFE_INTEGER),
+  };
+  if (faults.length > 0) throw invalid(faults);
+  return page;
+}
+
+/** The segments of a path, each decoded once. */
+function decode(path: string): string[] {
+  try {
+    return path.replace(/\/+$/, "").split("/").map(decodeURIComponent);
+  } catch {
+    // Only a malformed escape makes it fail.
+    throw invalid([{ path: "", message: "The path is not percent-encoded as it should be." }]);
+  }
+}

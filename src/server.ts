@@ -1,8 +1,8 @@
 /** The process that a load balancer fronts: reads its settings, starts the threads, and waits for signals. */
-import { readFileSync } from "node:fs";
 import type { Loaded } from "./config/load.ts";
 import { ConfigError } from "./config/problems.ts";
 import { helpText, readSettings, type Settings } from "./config/settings.ts";
+import { packageVersion } from "./config/version.ts";
 import { createLogger } from "./telemetry/log.ts";
 import { loadConfiguration } from "./threads/configuration.ts";
 import { startGateway } from "./threads/supervisor.ts";
@@ -19,7 +19,7 @@ async function main(): Promise<number> {
   try {
     settings = readSettings(process.env, process.argv.slice(2));
     if (settings.show === "help" || settings.show === "version") {
-      process.stdout.write(settings.show === "help" ? helpText() : `${version()}\n`);
+      process.stdout.write(settings.show === "help" ? helpText() : `${packageVersion()}\n`);
       return 0;
     }
     loaded = await loadConfiguration(settings);
@@ -62,14 +62,16 @@ async function main(): Promise<number> {
   const asked = await Promise.race([waitForStop().then(() => true), running.broken.then(() => false)]);
   if (!asked) log.fatal("a front end has died: the others finish what they have, and the process ends");
   log.info(`stopping; running requests have ${settings.drainSeconds} seconds`);
+  let atOnce = false;
   const again = waitForStop().then(async () => {
+    atOnce = true;
     log.warn("stopped at once by a second signal");
     await running.kill();
     process.exit(1);
   });
   const byItself = await Promise.race([running.stop(settings.drainSeconds), again]);
   log.info("stopped");
-  process.exit(asked && byItself === true ? 0 : 1);
+  process.exit(asked && byItself === true && !atOnce ? 0 : 1);
 }
 
 function waitForStop(): Promise<void> {
@@ -88,10 +90,4 @@ function countKeys(loaded: Loaded): number {
   let count = 0;
   for (const provider of Object.values(loaded.config.providers)) if ("keys" in provider) count += provider.keys.length;
   return count;
-}
-
-function version(): string {
-  const file = new URL(import.meta.url.endsWith(".ts") ? "../package.json" : "../../package.json", import.meta.url);
-  const { version: text }: { version: string } = JSON.parse(readFileSync(file, "utf8"));
-  return text;
 }

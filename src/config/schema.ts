@@ -174,7 +174,20 @@ const fileFields = {
     .strictObject({ enabled: z.literal(false, "the semantic cache is not supported by this version").default(false) })
     .prefault({}),
   observability: z.strictObject({}).prefault({}),
-  storage: z.strictObject({ kind: z.literal("sqlite").default("sqlite") }).prefault({}),
+  storage: z
+    .strictObject({
+      kind: z
+        .enum(["sqlite", "memory"])
+        .default("sqlite")
+        .describe(
+          "Where entities and counters are kept: bifrost.db in BIFROST_DATA_DIR, or nowhere beyond the process.",
+        ),
+      on_failure: z
+        .enum(["serve", "refuse"])
+        .default("serve")
+        .describe("While the store is away: count in memory and serve, or refuse all inference."),
+    })
+    .prefault({}),
 };
 
 /** What a provider may be. */

@@ -19,6 +19,8 @@ export interface Settings {
   readonly dataDir: string;
   readonly logLevel: string;
   readonly adminToken: string | undefined;
+  /** Virtual keys' values are encrypted with it in the store; without one only their hashes are kept. */
+  readonly encryptionKey: string | undefined;
   readonly drainSeconds: number;
 }
 
@@ -60,6 +62,7 @@ export function readSettings(
     dataDir: resolve(text("BIFROST_DATA_DIR") ?? "./data"),
     logLevel,
     adminToken: text("BIFROST_ADMIN_TOKEN"),
+    encryptionKey: text("BIFROST_ENCRYPTION_KEY"),
     drainSeconds: integer("BIFROST_DRAIN_SECONDS", 600, 0, 86_400),
   };
   if (settings.port !== 0 && settings.port === settings.h2Port)

@@ -14,7 +14,7 @@ import { ActiveRequest } from "./active-request.ts";
 import { configuredCredentials, type KnownCredentials } from "./client-auth.ts";
 import { checkRequiredHeaders, compilePolicy, corsHeaders, preflight } from "./client-policy.ts";
 import { settle } from "./governed.ts";
-import { answerPage } from "./pages.ts";
+import { answerManagement, answerPage, type ManagementApi } from "./pages.ts";
 import { buildProviders } from "./providers.ts";
 import { record } from "./record.ts";
 import { type Ending, replyError, replyReceived, replyStream, replyWhole } from "./reply.ts";
@@ -28,6 +28,8 @@ export interface GatewayServices extends TargetServices {
   readonly log: Logger;
   /** Of the management API; without one it answers only on loopback. */
   readonly adminToken: string | undefined;
+  /** Who answers for what can be asked of it at other paths than `/bedrock`. */
+  readonly admin: ManagementApi;
   /** The metrics of all threads as a page for Prometheus. */
   readonly metricsPage: () => Promise<{ readonly type: string; readonly text: string }>;
 }
@@ -46,6 +48,7 @@ export class Gateway {
   readonly #active = new Set<ActiveRequest>();
   #snapshot: Snapshot;
   #ready = true;
+  #refusing = false;
   readonly #whenIdle: (() => void)[] = [];
   /** Requests seen since the start, of any kind. */
   requests = 0;
@@ -68,6 +71,11 @@ export class Gateway {
   /** Says "not ready" from now on. */
   drain(): void {
     this.#ready = false;
+  }
+
+  /** Refuses everything that limits may hold for, from now on or no longer. */
+  refuseGoverned(refuse: boolean): void {
+    this.#refusing = refuse;
   }
 
   /** Resolves once no request is being answered. */
@@ -117,14 +125,17 @@ export class Gateway {
     if (exchange.malformed !== undefined)
       throw new BedrockError("ValidationException", `Bad request: ${exchange.malformed}.`);
     const page = answerPage(exchange, {
-      ready: this.#ready,
+      ready: this.#ready && !this.#refusing,
       adminToken: this.#services.adminToken,
       metricsPage: this.#services.metricsPage,
       providers: snapshot.providers,
-      governance: snapshot.governance,
     });
     if (page !== undefined) {
       await page;
+      return undefined;
+    }
+    if (this.#services.admin.isPath(exchange.path)) {
+      await answerManagement(exchange, this.#services.admin);
       return undefined;
     }
     const cors = corsHeaders(exchange.headers.get("origin"), snapshot.policy);
@@ -135,6 +146,10 @@ export class Gateway {
     const route = findRoute(exchange);
     request.operation = route.operation.name;
     checkRequiredHeaders(exchange.headers, snapshot.policy);
+    if (this.#refusing) {
+      const reason = "The store of what has been counted does not answer, and without it nothing is served.";
+      throw new BedrockError("ServiceUnavailableException", reason);
+    }
     const attempted = await attemptTargets({ request, snapshot, route, body, services: this.#services });
     switch (attempted.kind) {
       case "answer":

@@ -89,7 +89,7 @@ async function checkAnySecret(
 }
 
 /** The value a request carries: what `x-bf-vk` says, else a bearer token that is a virtual key's. */
-export function virtualKeyOf(headers: RequestHeaders, governance: Governance): string | undefined {
+function virtualKeyOf(headers: RequestHeaders, governance: Governance): string | undefined {
   const own = headers.get("x-bf-vk");
   if (own !== undefined && own !== "") return own;
   const bearer = /^Bearer\s+(\S+)$/i.exec(headers.get("authorization") ?? "")?.[1];
@@ -246,8 +246,8 @@ export function settle(request: ActiveRequest, ending: Ending, governance: Gover
   }
   const isBilled = billed.has(request.operation);
   const used = isBilled ? usedTokens(request, ending, admission) : nothing;
-  const { microUsd, isFirst } = governance.settle(admission, used, now, model);
-  if (isFirst && isBilled && ending.outcome !== "error") count(request, microUsd, metrics);
+  const { microUsd } = governance.settle(admission, used, now, model);
+  if (isBilled && ending.outcome !== "error") count(request, microUsd, metrics);
 }
 
 function count(request: ActiveRequest, microUsd: number | undefined, metrics: Metrics): void {

@@ -1,9 +1,7 @@
 /** The pages about the gateway itself. */
 import { timingSafeEqual } from "node:crypto";
 import { BedrockError } from "../bedrock/errors.ts";
-import type { Governance } from "../governance/governance.ts";
-import type { Exchange, ReplyHeaders } from "../http/exchange.ts";
-import { virtualKeyOf } from "./governed.ts";
+import type { Exchange, ReplyHeaders, RequestHeaders } from "../http/exchange.ts";
 import type { Provider } from "./providers.ts";
 
 export interface PageFacts {
@@ -13,7 +11,27 @@ export interface PageFacts {
   /** The metrics of all threads as a page for Prometheus. */
   readonly metricsPage: () => Promise<{ readonly type: string; readonly text: string }>;
   readonly providers: readonly Provider[];
-  readonly governance: Governance;
+}
+
+/** The management API, which lives in another thread. */
+export interface ManagementApi {
+  readonly isPath: (path: string) => boolean;
+  readonly answer: (request: ManagementRequest) => Promise<ManagementAnswer>;
+}
+
+interface ManagementRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly query: string;
+  readonly headers: RequestHeaders;
+  readonly body: Uint8Array;
+  readonly remoteAddress: string;
+}
+
+interface ManagementAnswer {
+  readonly status: number;
+  readonly headers: ReplyHeaders;
+  readonly body: string;
 }
 
 const json: ReplyHeaders = [["content-type", "application/json"]];
@@ -22,8 +40,7 @@ const json: ReplyHeaders = [["content-type", "application/json"]];
  * Answers if the request is for a page.
  *
  * @returns undefined when it is not
- * @throws BedrockError AccessDeniedException (as a rejection) for the management API without its token, and for a
- *   quota without a virtual key
+ * @throws BedrockError AccessDeniedException (as a rejection) for the management API without its token
  */
 export function answerPage(exchange: Exchange, facts: PageFacts): Promise<void> | undefined {
   if (exchange.method !== "GET" && exchange.method !== "HEAD") return undefined;
@@ -38,11 +55,19 @@ export function answerPage(exchange: Exchange, facts: PageFacts): Promise<void> 
       return answerMetrics(exchange, facts);
     case "/api/keys/health":
       return answerKeysHealth(exchange, facts);
-    case "/api/governance/virtual-keys/quota":
-      return answerQuota(exchange, facts);
     default:
       return undefined;
   }
+}
+
+/** Passes a request to the management API on. */
+export async function answerManagement(exchange: Exchange, api: ManagementApi): Promise<void> {
+  const { method, path, query, headers } = exchange;
+  const remoteAddress = exchange.remoteAddress();
+  // A body in a pool of Buffers would take the whole pool to the other thread.
+  const body = Uint8Array.from(await exchange.body());
+  const answer = await api.answer({ method, path, query, headers, body, remoteAddress });
+  exchange.reply(answer.status, answer.headers, answer.body);
 }
 
 const done = Promise.resolve();
@@ -59,20 +84,6 @@ async function answerKeysHealth(exchange: Exchange, { adminToken, providers }: P
     provider.kind === "mock" ? [] : provider.pool.ring.health(now).map((key) => ({ provider: provider.name, ...key })),
   );
   exchange.reply(200, json, JSON.stringify({ keys }));
-}
-
-/** What is left of a virtual key's limits, for its holder. */
-async function answerQuota(exchange: Exchange, { governance }: PageFacts): Promise<void> {
-  const now = Date.now();
-  const value = virtualKeyOf(exchange.headers, governance);
-  const known = value === undefined ? undefined : governance.identify(value, now);
-  if (known?.kind !== "identity") {
-    const message =
-      known?.refusal.message ?? "Send a virtual key, as x-bf-vk or as a bearer token, to see what is left of it.";
-    throw new BedrockError("AccessDeniedException", message);
-  }
-  const { id, name } = known.identity;
-  exchange.reply(200, json, JSON.stringify({ id, name, limits: governance.quota(known.identity, now) }));
 }
 
 function checkAdmin(exchange: Exchange, token: string | undefined): void {

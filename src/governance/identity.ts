@@ -36,6 +36,15 @@ interface Entry {
   readonly values: readonly { readonly value: string; readonly validUntil: number }[];
 }
 
+/** A value of which only the SHA-256, in hexadecimal, is known. Nothing can be signed with it. */
+interface HashedValue {
+  readonly sha256: string;
+  /** ISO 8601; null while it is the key's present value. */
+  readonly valid_until: string | null;
+}
+
+type Configured = VirtualKeyConfig & { readonly hashed_values?: readonly HashedValue[] };
+
 export class VirtualKeys {
   readonly #byId = new Map<string, Entry>();
   /** By the digest of the value. What is compared here is no secret, and its digest cannot be chosen: the salt is ours. */
@@ -50,10 +59,14 @@ export class VirtualKeys {
     this.#salt = salt;
     const teams = new Map(config.teams.map((team) => [team.id, team]));
     const customers = new Map(config.customers.map((customer) => [customer.id, customer]));
-    for (const key of config.virtual_keys) {
+    const keys: readonly Configured[] = config.virtual_keys;
+    for (const key of keys) {
       const entry = entryOf(key, teams, customers);
       this.#byId.set(key.id, entry);
-      for (const { value, validUntil } of entry.values) this.#byDigest.set(this.#digest(value), { entry, validUntil });
+      for (const { value, validUntil } of entry.values)
+        this.#byDigest.set(this.#digest(sha256(value)), { entry, validUntil });
+      for (const { sha256: known, valid_until: until } of key.hashed_values ?? [])
+        this.#byDigest.set(this.#digest(known), { entry, validUntil: until === null ? Infinity : Date.parse(until) });
     }
   }
 
@@ -67,7 +80,7 @@ export class VirtualKeys {
    * @param now milliseconds since 1970
    */
   byValue(value: string, now: number): Identified {
-    const found = this.#byDigest.get(this.#digest(value));
+    const found = this.#byDigest.get(this.#digest(sha256(value)));
     if (found === undefined || now >= found.validUntil) return { kind: "refused", reason: "unknown" };
     return identified(found.entry, now);
   }
@@ -84,12 +97,16 @@ export class VirtualKeys {
 
   /** Also true for values that are no longer valid: they are no provider's key. */
   hasValue(value: string): boolean {
-    return this.#byDigest.has(this.#digest(value));
+    return this.#byDigest.has(this.#digest(sha256(value)));
   }
 
-  #digest(value: string): string {
-    return hash("sha256", this.#salt + value, "base64");
+  #digest(hashed: string): string {
+    return hash("sha256", this.#salt + hashed, "base64");
   }
+}
+
+function sha256(value: string): string {
+  return hash("sha256", value, "hex");
 }
 
 function identified({ identity, isActive }: Entry, now: number): Identified {

@@ -1,5 +1,6 @@
 /** A front-end thread: its own uWebSockets.js app, upstream connections and gateway. */
 import { parentPort, workerData } from "node:worker_threads";
+import { isAdminPath } from "../admin/api.ts";
 import { Gateway } from "../gateway/gateway.ts";
 import { openGovernanceMemory } from "../governance/layout.ts";
 import { serveHttp2 } from "../http/h2.ts";
@@ -42,6 +43,7 @@ const offers: FrontEndOffers = {
     return { port: http.port, h2Port: h2.port };
   },
   configure: (settings) => gateway.configure(settings),
+  refuseGoverned: (refuse) => gateway.refuseGoverned(refuse),
   metrics: () => metrics.snapshot(),
   drain: () => {
     gateway.drain();
@@ -70,6 +72,10 @@ const gateway = new Gateway(
     log,
     onProblem: (message) => log.warn(message),
     adminToken: start.adminToken,
+    admin: {
+      isPath: isAdminPath,
+      answer: (request) => supervisor.call("admin", request),
+    },
     metricsPage: () => supervisor.call("metricsPage", undefined),
   },
   start.settings,

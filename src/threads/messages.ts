@@ -1,4 +1,6 @@
 /** What the threads ask of each other. */
+import type { AdminAnswer } from "../admin/answer.ts";
+import type { AdminRequest } from "../admin/api.ts";
 import type { InForce } from "../gateway/gateway.ts";
 import type { MetricsSnapshot } from "../telemetry/metrics.ts";
 
@@ -34,6 +36,8 @@ export interface FrontEndOffers {
   readonly configure: (settings: InForce) => void;
   /** Counts of this thread. */
   readonly metrics: () => Promise<MetricsSnapshot>;
+  /** Refuses all inference while the store is away, where the configuration wants that. */
+  readonly refuseGoverned: (refuse: boolean) => void;
   /** Says "not ready" at once and resolves when nothing is being answered any more. */
   readonly drain: () => Promise<void>;
   /** Ends what is still being answered, so that no client takes a part for the whole. */
@@ -46,5 +50,7 @@ export interface FrontEndOffers {
 export interface SupervisorOffers {
   /** SHA-256 in hexadecimal, computed in a worker. */
   readonly hash: (body: Uint8Array) => Promise<string>;
+  /** Answers a request to the management API. */
+  readonly admin: (request: AdminRequest) => Promise<AdminAnswer>;
   readonly metricsPage: () => Promise<{ readonly type: string; readonly text: string }>;
 }

@@ -4,14 +4,11 @@ import { createServer } from "node:net";
 import { Worker } from "node:worker_threads";
 import type { Loaded } from "../config/load.ts";
 import { ConfigError } from "../config/problems.ts";
-import type { Config } from "../config/schema.ts";
 import type { Settings } from "../config/settings.ts";
-import type { InForce } from "../gateway/gateway.ts";
-import { GovernanceRegistry } from "../governance/registry.ts";
-import { KeyRegistry } from "../keys/registry.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { renderMetrics } from "../telemetry/metrics.ts";
 import { loadConfiguration } from "./configuration.ts";
+import { Control } from "./control.ts";
 import type { FrontEndOffers, FrontEndStart, Listening, SupervisorOffers } from "./messages.ts";
 import { Peer } from "./peer.ts";
 import { startWorkerPool, type WorkerPool } from "./worker-pool.ts";
@@ -48,12 +45,22 @@ export async function startGateway(settings: Settings, loaded: Loaded, log: Logg
   const shared = settings.frontends > 1;
   const port = shared ? await findPort(settings.host, settings.port) : settings.port;
   const pool = startWorkerPool(settings.workers);
-  const registries = new Registries();
-  const inForce = registries.assign(loaded.config);
   const frontEnds: FrontEnd[] = [];
+  const control = await Control.open(settings, loaded.config, log, {
+    publish: async (inForce) => {
+      await Promise.all(frontEnds.map((frontEnd) => frontEnd.call("configure", inForce)));
+    },
+    refuseGoverned: (refuse) => {
+      for (const frontEnd of frontEnds)
+        frontEnd
+          .call("refuseGoverned", refuse)
+          .catch((error: unknown) => log.error({ err: error }, "a front end is gone"));
+    },
+  });
   const deaths: Promise<void>[] = [];
   const offers: SupervisorOffers = {
     hash: (body) => pool.hash(body),
+    admin: (request) => control.admin(request),
     metricsPage: async () =>
       renderMetrics(await Promise.all(frontEnds.map((frontEnd) => frontEnd.call("metrics", undefined)))),
   };
@@ -62,7 +69,7 @@ export async function startGateway(settings: Settings, loaded: Loaded, log: Logg
     for (let index = 1; index <= settings.frontends; index++) {
       const h2Port = index === 1 && settings.h2Port !== 0 ? settings.h2Port : undefined;
       const { host, logLevel, adminToken } = settings;
-      const { keyMemory, counterMemory } = registries;
+      const { keyMemory, counterMemory } = control;
       const start: FrontEndStart = {
         index,
         host,
@@ -71,7 +78,7 @@ export async function startGateway(settings: Settings, loaded: Loaded, log: Logg
         h2Port,
         logLevel,
         adminToken,
-        settings: inForce,
+        settings: control.inForce,
         keyMemory,
         counterMemory,
       };
@@ -82,31 +89,11 @@ export async function startGateway(settings: Settings, loaded: Loaded, log: Logg
     }
     const first = listening[0];
     if (first === undefined) throw new Error("there is no front end");
-    return new Supervisor(settings, registries, frontEnds, pool, first, Promise.race(deaths), log);
+    return new Supervisor(settings, control, frontEnds, pool, first, Promise.race(deaths), log);
   } catch (error) {
     await Promise.allSettled(frontEnds.map((frontEnd) => frontEnd.call("close", undefined)));
-    await pool.close();
+    await Promise.all([pool.close(), control.close()]);
     throw error;
-  }
-}
-
-/** Who owns the memory that the front ends share. */
-class Registries {
-  readonly #keys = new KeyRegistry();
-  readonly #limits = new GovernanceRegistry();
-
-  get keyMemory(): SharedArrayBuffer {
-    return this.#keys.memory;
-  }
-
-  get counterMemory(): SharedArrayBuffer {
-    return this.#limits.memory;
-  }
-
-  /** Gives the keys and limits of a configuration their places; those that stay keep what was counted. */
-  assign(config: Config): InForce {
-    const { slots } = this.#limits.assign(config.governance);
-    return { config, keySlots: this.#keys.assign(config.providers), counterSlots: slots };
   }
 }
 
@@ -114,7 +101,7 @@ class Supervisor implements Running {
   readonly listening: Listening;
   readonly broken: Promise<void>;
   readonly #settings: Settings;
-  readonly #registries: Registries;
+  readonly #control: Control;
   readonly #frontEnds: readonly FrontEnd[];
   readonly #pool: WorkerPool;
   readonly #log: Logger;
@@ -122,7 +109,7 @@ class Supervisor implements Running {
 
   constructor(
     settings: Settings,
-    registries: Registries,
+    control: Control,
     frontEnds: readonly FrontEnd[],
     pool: WorkerPool,
     listening: Listening,
@@ -131,7 +118,7 @@ class Supervisor implements Running {
   ) {
     this.broken = broken;
     this.#settings = settings;
-    this.#registries = registries;
+    this.#control = control;
     this.#frontEnds = frontEnds;
     this.#pool = pool;
     this.listening = listening;
@@ -150,8 +137,7 @@ class Supervisor implements Running {
   async #reload(): Promise<void> {
     try {
       const { config } = await loadConfiguration(this.#settings);
-      const settings = this.#registries.assign(config);
-      await Promise.all(this.#frontEnds.map((frontEnd) => frontEnd.call("configure", settings)));
+      await this.#control.useFile(config);
       this.#log.info("configuration reloaded");
     } catch (error) {
       const problems = error instanceof ConfigError ? error.problems : [String(error)];
@@ -174,7 +160,7 @@ class Supervisor implements Running {
   async kill(): Promise<void> {
     if (this.#settings.configPath !== undefined) unwatchFile(this.#settings.configPath);
     await this.#all("close");
-    await this.#pool.close();
+    await Promise.all([this.#pool.close(), this.#control.close()]);
   }
 
   /** A front end that has died has nothing left to drain or close. */

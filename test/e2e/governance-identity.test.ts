@@ -143,8 +143,8 @@ describe("a virtual key", { timeout: 30_000 }, () => {
 
   test("sees what is left of its limits, and nobody else does", async () => {
     expect(await quotaOf(gateway, "vk_12345")).toEqual([]);
-    expect((await send(gateway.url, "/api/governance/virtual-keys/quota", { method: "GET" })).status).toBe(403);
-    await expect(quotaOf(gateway, "sk-bf-nobody")).rejects.toThrow("403");
+    expect((await send(gateway.url, "/api/governance/virtual-keys/quota", { method: "GET" })).status).toBe(401);
+    await expect(quotaOf(gateway, "sk-bf-nobody")).rejects.toThrow("401");
   });
 
   test("A58 that was rotated is good until its grace ends, within a second, on every front end", async () => {

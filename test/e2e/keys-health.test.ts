@@ -86,7 +86,7 @@ describe("GET /api/keys/health", () => {
   });
 
   test("is there for reading alone", async () => {
-    const answer = await send(open.url, "/api/keys/health", { body: "{}" });
-    expect(errorOf(answer)).toMatchObject({ status: 404, type: "UnknownOperationException" });
+    const url = `http://127.0.0.1:${new URL(open.url).port}`;
+    expect((await send(url, "/api/keys/health", { body: "{}" })).status).toBe(404);
   });
 });

@@ -1,6 +1,5 @@
 import { describe, expect, test } from "vitest";
 import { answerPage, type PageFacts } from "../../src/gateway/pages.ts";
-import { kit } from "../governance/kit.ts";
 import { FakeExchange } from "../support/fake-exchange.ts";
 
 const facts: PageFacts = {
@@ -8,7 +7,6 @@ const facts: PageFacts = {
   adminToken: undefined,
   metricsPage: () => Promise.resolve({ type: "text/plain; version=0.0.4", text: "up 1\n" }),
   providers: [{ kind: "mock", name: "mock", rules: [] }],
-  governance: kit({}).governance,
 };
 
 class From extends FakeExchange {

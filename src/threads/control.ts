@@ -1,0 +1,214 @@
+/**
+ * What one thread owns for all: the entities with their store, the memory of keys and limits, and the management API
+ * over them.
+ */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { AdminAnswer } from "../admin/answer.ts";
+import { type AdminRequest, type AdminServices, handle } from "../admin/api.ts";
+import { EntityBook } from "../admin/book.ts";
+import { ConfigError } from "../config/problems.ts";
+import type { Config } from "../config/schema.ts";
+import type { Settings } from "../config/settings.ts";
+import { packageVersion } from "../config/version.ts";
+import type { InForce } from "../gateway/gateway.ts";
+import { openGovernanceMemory } from "../governance/layout.ts";
+import { Limits } from "../governance/limits.ts";
+import { GovernanceRegistry } from "../governance/registry.ts";
+import { KeyRegistry } from "../keys/registry.ts";
+import { CounterFlusher } from "../store/flusher.ts";
+import { Sealer } from "../store/secrets.ts";
+import { openDatabase } from "../store/sqlite-driver.ts";
+import { StoreError } from "../store/store.ts";
+import type { Logger } from "../telemetry/log.ts";
+import { StoreClient, startStoreThread } from "./store.ts";
+
+export interface ControlListeners {
+  /** Puts a changed configuration in force on every front end. */
+  readonly publish: (inForce: InForce) => Promise<void>;
+  /** Told when the store is away and what is governed is to be refused meanwhile, and when that is over. */
+  readonly refuseGoverned: (refuse: boolean) => void;
+}
+
+export class Control {
+  readonly #keys = new KeyRegistry();
+  readonly #limits = new GovernanceRegistry();
+  readonly #store: StoreClient;
+  readonly #log: Logger;
+  readonly #listeners: ControlListeners;
+  readonly #flusher: CounterFlusher;
+  readonly #admin: Omit<AdminServices, "book">;
+  #book: EntityBook | undefined;
+  /** The file's; its entities are not all that are in force. */
+  #config: Config;
+  #inForce: InForce | undefined;
+  #limitsInForce: Limits | undefined;
+
+  /**
+   * Opens the store and takes up what it knows.
+   *
+   * @throws StoreError when it cannot be read: going on would forget limits; ConfigError for an encryption key that is
+   *   too short
+   */
+  static async open(settings: Settings, config: Config, log: Logger, listeners: ControlListeners): Promise<Control> {
+    const control = new Control(settings, config, log, listeners, await storeKind(settings, config, log));
+    try {
+      await control.#begin(sealerOf(settings));
+    } catch (error) {
+      await control.close();
+      throw error;
+    }
+    return control;
+  }
+
+  private constructor(
+    settings: Settings,
+    config: Config,
+    log: Logger,
+    listeners: ControlListeners,
+    kind: "sqlite" | "memory",
+  ) {
+    this.#config = config;
+    this.#log = log;
+    this.#listeners = listeners;
+    this.#store = new StoreClient({
+      start: () => startStoreThread({ kind, dataDir: settings.dataDir }),
+      onHealth: (problem) => this.#onHealth(problem),
+    });
+    this.#flusher = new CounterFlusher({
+      store: this.#store,
+      collect: () => this.#limits.exportCounters(Date.now()),
+      // Why is in the log already, once, by the store's health.
+      onError: (error) => log.debug({ err: error }, "counters wait for the store"),
+    });
+    this.#admin = {
+      adminToken: settings.adminToken,
+      config: () => this.#config,
+      limits: () => this.#limitsNow(),
+      version: packageVersion(),
+      now: Date.now,
+      onFault: (error) => log.error({ err: error }, "the management API met a fault"),
+    };
+  }
+
+  async #begin(sealer: Sealer | undefined): Promise<void> {
+    this.#book = await EntityBook.open(
+      {
+        store: this.#store,
+        sealer,
+        applied: () => this.#apply(),
+        now: Date.now,
+        onFault: (error) => this.#log.error({ err: error }, "a change of an entity is not in force everywhere"),
+      },
+      this.#config.governance,
+    );
+    for (const problem of this.#book.problems) this.#log.error({ problem }, "a stored entity is not in force");
+    await this.#assign();
+  }
+
+  get keyMemory(): SharedArrayBuffer {
+    return this.#keys.memory;
+  }
+
+  get counterMemory(): SharedArrayBuffer {
+    return this.#limits.memory;
+  }
+
+  /** What the front ends are to have. */
+  get inForce(): InForce {
+    if (this.#inForce === undefined) throw new Error("nothing is in force yet");
+    return this.#inForce;
+  }
+
+  /** Puts a changed configuration file in force. */
+  async useFile(config: Config): Promise<void> {
+    await this.#bookNow().useFile(config.governance);
+    this.#config = config;
+    await this.#apply();
+  }
+
+  /** Answers a request to the management API. Never rejects. */
+  admin(request: AdminRequest): Promise<AdminAnswer> {
+    return handle(request, { ...this.#admin, book: this.#bookNow() });
+  }
+
+  /** Saves what has been counted, and closes the store. */
+  async close(): Promise<void> {
+    await this.#flusher.stop();
+    try {
+      await this.#store.close();
+    } catch (error) {
+      this.#log.warn({ err: error }, "the store did not close well; what it had not saved is lost");
+    }
+  }
+
+  async #apply(): Promise<void> {
+    await this.#assign();
+    await this.#listeners.publish(this.inForce);
+  }
+
+  /** Gives keys and limits their places; those that stay keep what was counted, new ones what the store remembers. */
+  async #assign(): Promise<void> {
+    const config = { ...this.#config, governance: this.#bookNow().inForce };
+    const { slots, fresh } = this.#limits.assign(config.governance);
+    this.#inForce = { config, keySlots: this.#keys.assign(config.providers), counterSlots: slots };
+    this.#limitsInForce = undefined;
+    if (fresh.length === 0) return;
+    const now = Date.now();
+    this.#limits.importCounters(await this.#store.loadCounters(now), now, fresh);
+  }
+
+  #limitsNow(): Limits {
+    const { config, counterSlots } = this.inForce;
+    this.#limitsInForce ??= new Limits(config.governance, openGovernanceMemory(this.counterMemory), counterSlots);
+    return this.#limitsInForce;
+  }
+
+  #bookNow(): EntityBook {
+    if (this.#book === undefined) throw new Error("the entities have not been read yet");
+    return this.#book;
+  }
+
+  #onHealth(problem: StoreError | undefined): void {
+    if (this.#config.storage.on_failure === "refuse") this.#listeners.refuseGoverned(problem !== undefined);
+    if (problem !== undefined) {
+      this.#log.error({ err: problem }, "the store is not to be relied on; counters are kept in memory meanwhile");
+      return;
+    }
+    this.#log.info("the store answers");
+    this.#book?.refresh().catch((error: unknown) => {
+      this.#log.error({ err: error }, "the entities could not be read again");
+    });
+  }
+}
+
+function sealerOf({ encryptionKey }: Settings): Sealer | undefined {
+  if (encryptionKey === undefined) return undefined;
+  try {
+    return new Sealer(encryptionKey);
+  } catch (error) {
+    if (error instanceof RangeError) throw new ConfigError([`BIFROST_ENCRYPTION_KEY: ${error.message}`]);
+    throw error;
+  }
+}
+
+/** Node.js 20 has SQLite only with an optional package. Without it nothing is kept, as long as nothing has been. */
+async function storeKind({ dataDir }: Settings, { storage }: Config, log: Logger): Promise<Config["storage"]["kind"]> {
+  if (storage.kind === "memory" || (await hasSqlite())) return storage.kind;
+  if (storage.on_failure === "refuse" || existsSync(join(dataDir, "bifrost.db")))
+    throw new StoreError("no_driver", noDriver);
+  log.warn(`${noDriver} Until then entities and counters are kept in memory and end with the process.`);
+  return "memory";
+}
+
+async function hasSqlite(): Promise<boolean> {
+  try {
+    (await openDatabase(":memory:")).close();
+    return true;
+  } catch (error) {
+    if (error instanceof StoreError && error.fault === "no_driver") return false;
+    throw error;
+  }
+}
+
+const noDriver = "This Node.js has no SQLite: use Node.js 22.5 or later, or install the package better-sqlite3.";

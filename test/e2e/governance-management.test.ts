@@ -1,0 +1,176 @@
+/** The management API of a running gateway, and what outlives its process. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { type FakeBedrock, startFakeBedrock } from "../support/fake-bedrock.ts";
+import { type RunningGateway, startGateway } from "../support/gateway.ts";
+import { answerUsd, governedConfig, quotaOf } from "../support/governed.ts";
+import { ask, errorOf, type Lane, openLanes, rewrite } from "../support/keys.ts";
+import { send, userTurn } from "../support/raw-http.ts";
+import { signPost } from "../support/sign.ts";
+import { sleep, until } from "../support/wait.ts";
+
+const model = "vendor.model-v1:0";
+const token = "management-canary-token";
+const fileTeam = { id: "from-file", name: "From the file", budgets: [{ max_limit: 100, reset_duration: "1d" }] };
+const signing = { BIFROST_ENCRYPTION_KEY: "a passphrase of this test" };
+
+describe("the management API", { timeout: 60_000 }, () => {
+  let fake: FakeBedrock;
+  let gateway: RunningGateway;
+  let lanes: Lane[] = [];
+  let folder = "";
+
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), "bifrost-management-"));
+    fake = await startFakeBedrock();
+    gateway = await startGateway({
+      config: governedConfig(fake, { teams: [fileTeam] }),
+      env: { BIFROST_FRONTENDS: "2", BIFROST_ADMIN_TOKEN: token, BIFROST_DATA_DIR: join(folder, "shared"), ...signing },
+      withoutH2: true,
+    });
+    lanes = await openLanes(gateway, 2, 2);
+  }, 60_000);
+  beforeEach(() => fake.reset());
+  afterEach(() => expect(fake.violations).toEqual([]));
+  afterAll(async () => {
+    for (const lane of lanes) lane.close();
+    await gateway?.stop();
+    await fake?.[Symbol.asyncDispose]();
+    rmSync(folder, { recursive: true, force: true });
+  }, 30_000);
+
+  async function api(method: string, path: string, body?: object, to: { readonly url: string } = gateway) {
+    const { status, body: bytes } = await send(to.url, `/api/governance/${path}`, {
+      method,
+      headers: { authorization: `Bearer ${token}` },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    });
+    const parsed: Record<string, unknown> = bytes.length === 0 ? {} : JSON.parse(bytes.toString());
+    return { status, body: parsed };
+  }
+
+  async function createKey(more: object = {}, to: { readonly url: string } = gateway) {
+    const { status, body } = await api("POST", "virtual-keys", { name: "app", allow_all_providers: true, ...more }, to);
+    expect(status).toBe(201);
+    return { id: String(body.id), value: String(body.value) };
+  }
+
+  const onEveryLane = (value: string) =>
+    Promise.all(lanes.map(async (lane) => (await lane.ask(model, { "x-bf-vk": value })).status));
+  const all = (status: number) => lanes.map(() => status);
+
+  test("gives a virtual key its value once, and every front end knows it before the answer", async () => {
+    // Where there is no virtual key at all, and none is needed, none is looked at.
+    await createKey({ name: "another" });
+    const { id, value } = await createKey();
+    expect(value).toMatch(/^sk-bf-[0-9A-Za-z]{32}$/);
+    expect(await onEveryLane(value)).toEqual(all(200));
+    const shown = await api("GET", `virtual-keys/${id}`);
+    expect(shown.status).toBe(200);
+    expect(JSON.stringify(shown.body)).not.toContain(value);
+    expect((await api("PATCH", `virtual-keys/${id}`, { is_active: false })).status).toBe(200);
+    expect(await onEveryLane(value)).toEqual(all(403));
+    expect((await api("DELETE", `virtual-keys/${id}`)).status).toBe(204);
+    expect(await onEveryLane(value)).toEqual(all(403));
+    expect(gateway.output()).not.toContain(value);
+  });
+
+  test("needs its token, and names the field that is wrong", async () => {
+    const answer = await send(gateway.url, "/api/governance/teams", { method: "GET" });
+    expect(answer.status).toBe(401);
+    const wrong = await api("POST", "virtual-keys", { name: "x", budgets: [{ max_limit: -1, reset_duration: "1d" }] });
+    expect(wrong).toMatchObject({ status: 400, body: { error: { path: "budgets[0].max_limit" } } });
+    expect(await api("POST", "teams", { name: "x", customer_id: "nobody" })).toMatchObject({ status: 400 });
+  });
+
+  test("does not change what the file says, and keeps its own beside a changed file", async () => {
+    const refused = await api("PATCH", "teams/from-file", { name: "Other" });
+    expect(refused).toMatchObject({ status: 409, body: { error: { type: "read_only" } } });
+    const { value } = await createKey({ team_id: "from-file" });
+    expect(await onEveryLane(value)).toEqual(all(200));
+    await rewrite(gateway, governedConfig(fake, { teams: [{ ...fileTeam, name: "Renamed" }] }));
+    expect(await onEveryLane(value)).toEqual(all(200));
+    const team = (await quotaOf(gateway, value)).find(({ holder }) => holder === "team");
+    expect(team?.current_usage).toBeCloseTo(2 * lanes.length * answerUsd, 6);
+    const usage = await api("GET", "teams/from-file/usage");
+    expect(usage).toMatchObject({ status: 200, body: { limits: [{ current_usage: team?.current_usage }] } });
+  });
+
+  test("A58 ends a rotated value with its grace, everywhere within a second", async () => {
+    const { id, value } = await createKey();
+    const rotated = await api("POST", `virtual-keys/${id}/rotate`, { grace_period: "2s" });
+    const until = Date.now() + 2000;
+    const renewed = String(rotated.body.value);
+    expect(await onEveryLane(value)).toEqual(all(200));
+    expect(await onEveryLane(renewed)).toEqual(all(200));
+    await sleep(until + 1000 - Date.now());
+    expect(await onEveryLane(value)).toEqual(all(403));
+    expect(await onEveryLane(renewed)).toEqual(all(200));
+  });
+
+  const path = `/bedrock/model/${encodeURIComponent(model)}/converse`;
+  async function signed(to: RunningGateway, accessKeyId: string, secretAccessKey: string) {
+    const headers = await signPost(to.url, { accessKeyId, secretAccessKey }, { path, body: userTurn("hi") });
+    return send(to.url, path, { headers, body: userTurn("hi") });
+  }
+
+  test("makes keys that sign, if there is an encryption key to keep them with", async () => {
+    const { id, value } = await createKey();
+    expect((await signed(gateway, id, value)).status).toBe(200);
+    expect(errorOf(await signed(gateway, id, `${value}x`))).toMatchObject({ status: 403 });
+    await using plain = await startGateway({ config: governedConfig(fake, {}), withoutH2: true, env: adminOnly });
+    const hashed = await createKey({}, plain);
+    expect((await ask(plain, model, { "x-bf-vk": hashed.value })).status).toBe(200);
+    expect(errorOf(await signed(plain, hashed.id, hashed.value))).toMatchObject({ status: 403 });
+  });
+  const adminOnly = { BIFROST_ADMIN_TOKEN: token };
+
+  test("and what was spent outlive a process that is killed", async () => {
+    const env = { BIFROST_ADMIN_TOKEN: token, BIFROST_DATA_DIR: join(folder, "killed"), ...signing };
+    const config = governedConfig(fake, { teams: [fileTeam] });
+    const before = await startGateway({ config, env, withoutH2: true });
+    const { value } = await createKey(
+      { team_id: "from-file", budgets: [{ max_limit: 1, reset_duration: "1d" }] },
+      before,
+    );
+    for (let round = 0; round < 10; round++) expect((await ask(before, model, { "x-bf-vk": value })).status).toBe(200);
+    const spent = (await quotaOf(before, value)).map(({ holder, kind, current_usage }) => ({
+      holder,
+      kind,
+      current_usage,
+    }));
+    expect(spent).toContainEqual({ holder: "team", kind: "budget", current_usage: 10 * answerUsd });
+    await sleep(1000);
+    before.signal("SIGKILL");
+    await before.exited;
+    await using after = await startGateway({ config, env, withoutH2: true });
+    expect(await quotaOf(after, value)).toMatchObject(spent);
+    expect((await ask(after, model, { "x-bf-vk": value })).status).toBe(200);
+    expect((await quotaOf(after, value))[0]?.current_usage).toBeCloseTo(11 * answerUsd, 6);
+  });
+
+  test("is not opened over a store that cannot be read", async () => {
+    const dataDir = mkdtempSync(join(tmpdir(), "bifrost-unreadable-"));
+    try {
+      writeFileSync(
+        join(dataDir, "bifrost.db"),
+        "this is no database, and nothing that may be overwritten".repeat(100),
+      );
+      const config = governedConfig(fake, {});
+      await expect(startGateway({ config, env: { BIFROST_DATA_DIR: dataDir }, withoutH2: true })).rejects.toThrow(
+        /cannot start/,
+      );
+    } finally {
+      rmSync(dataDir, { recursive: true, force: true });
+    }
+  });
+
+  test("keeps nothing where the configuration wants memory alone", async () => {
+    const config = governedConfig(fake, {}, { more: { storage: { kind: "memory" } } });
+    await using memory = await startGateway({ config, env: adminOnly, withoutH2: true });
+    const { value } = await createKey({}, memory);
+    await until("the key", async () => (await ask(memory, model, { "x-bf-vk": value })).status === 200);
+  });
+});

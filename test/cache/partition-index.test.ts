@@ -74,6 +74,14 @@ describe("an index", () => {
     expect(index.search(all[0] ?? new Float32Array(dimension), 8).every(({ id }) => id >= 4600)).toBe(true);
   });
 
+  test("shows the newest at once, and the others as its graph grows, when many come together", () => {
+    const { index, all } = filled(9000);
+    for (let id = 8000; id < 9000; id += 50) expect(firstOf(index, all[id])).toBe(id);
+    expect(firstOf(index, all[0])).not.toBe(0);
+    finish(index);
+    for (let id = 0; id < 9000; id += 500) expect(firstOf(index, all[id])).toBe(id);
+  });
+
   test("is empty after clear and can be used again", () => {
     const { index, all } = filled(300);
     finish(index);

@@ -1,0 +1,244 @@
+/**
+ * What the cache costs: a direct hit on the front end's thread, a semantic search among many entries of one partition, an
+ * entry's memory, and building the graph again. `npx tsx bench/cache-speed.ts`, with `--large` for 100,000 entries too.
+ */
+import { fileURLToPath } from "node:url";
+import { SemanticCache } from "../src/cache/cache.ts";
+import { embedLexically } from "../src/cache/lexical.ts";
+import { packMessage } from "../src/cache/messages.ts";
+import { IndexOwner } from "../src/cache/owner.ts";
+import { startOwner } from "../src/cache/owner-thread.ts";
+import type { RequestFacts } from "../src/cache/partition.ts";
+import { placeOf } from "../src/cache/partition.ts";
+import { type SemanticCacheConfig, semanticCacheSchema } from "../src/config/cache.ts";
+import { markdownTable, renderSection, type Section } from "./report.ts";
+
+const options = { cacheKey: "bench", ttlMs: 3_600_000, threshold: 0.8, type: "both", noStore: false } as const;
+const answer = {
+  output: { message: { role: "assistant", content: [{ text: "An answer of some length. ".repeat(32) }] } },
+  stopReason: "end_turn",
+  usage: { inputTokens: 200, outputTokens: 180, totalTokens: 380 },
+  metrics: { latencyMs: 800 },
+};
+const words =
+  "copper engine garden window planet violin harbor ladder marble carpet bridge forest copper island kettle magnet napkin orange pillow quartz ribbon saddle tunnel urchin valley walnut yellow zipper anchor basket candle dragon".split(
+    " ",
+  );
+
+/** Mixes many words, so that neighbours are near and different. */
+function question(index: number): string {
+  const word = (shift: number) => words[(index >> shift) % words.length];
+  return `What is the price of item ${index} of ${word(0)} and ${word(5)} for the ${word(10)} in the ${word(2)} shop?`;
+}
+
+function facts(text: string): RequestFacts {
+  const system = [{ text: "You answer questions about a shop. Be short, be polite, and never guess. ".repeat(10) }];
+  const request = { system, messages: [{ role: "user", content: [{ text }] }], inferenceConfig: { temperature: 0.2 } };
+  return { virtualKey: "vk_bench", provider: "openai", model: "gpt-4o", operation: "converse", request };
+}
+
+function configFor(maxEntries: number): SemanticCacheConfig {
+  const limits = { max_entries: maxEntries, max_bytes: 4 * 1024 ** 3 };
+  return semanticCacheSchema.parse({ enabled: true, embedding: { timeout_ms: 10_000 }, ...limits });
+}
+
+function ownerOf(config: SemanticCacheConfig): IndexOwner {
+  const { embedding, max_entries: maxEntries, max_bytes: maxBytes } = config;
+  return new IndexOwner({ embedding, maxEntries, maxBytes, folder: null });
+}
+
+export async function run(ms: number, large: boolean): Promise<Section[]> {
+  const sections = [await directHits(ms), await thread(ms)];
+  for (const count of large ? [10_000, 100_000] : [10_000]) sections.push(await search(count, ms));
+  sections.push(await churn());
+  return sections;
+}
+
+async function directHits(ms: number): Promise<Section> {
+  const config = configFor(1000);
+  const owner = ownerOf(config);
+  const cache = new SemanticCache({ config, ask: (message) => owner.handle(message) });
+  const request = facts(question(1));
+  const miss = await cache.lookup(request, options);
+  if (miss.kind === "miss") cache.store(miss.ticket, answer);
+  await cache.idle();
+  const whole = await cpuMicros(ms, () => cache.lookup(request, options));
+  const place = await cpuMicros(ms, async () => placeOf(request, options.cacheKey, config));
+  await owner.close();
+  return {
+    title: "A direct hit",
+    text: "CPU time of the front end's thread for a request of 1 KB and an answer of 1 KB that this front end has. µs, mean.",
+    table: markdownTable(
+      ["", "µs"],
+      [
+        ["lookup, whole (bar: 60)", whole.toFixed(1)],
+        ["of it canonical form and SHA-256", place.toFixed(1)],
+      ],
+    ),
+  };
+}
+
+/** The same as in the gateway, without the supervisor between. */
+async function thread(ms: number): Promise<Section> {
+  const config = configFor(1000);
+  const filename = new URL("../workers/vector-index.ts", import.meta.url).href;
+  const owner = startOwner({ filename, execArgv: ["--import", "tsx"], config, folder: null, onProblem: console.error });
+  try {
+    const cache = new SemanticCache({ config, ask: owner.ask });
+    const miss = await cache.lookup(facts(question(1)), options);
+    if (miss.kind === "miss") cache.store(miss.ticket, answer);
+    await cache.idle();
+    const asked = facts(`Please tell me: ${question(1)}`);
+    const kind = (await cache.lookup(asked, { ...options, type: "semantic" })).kind;
+    const latencies = await latenciesOf(ms, () => cache.lookup(asked, { ...options, type: "semantic" }));
+    const busy = await cpuMicros(ms, () => cache.lookup(asked, { ...options, type: "semantic" }), true);
+    return {
+      title: "A semantic hit through the owner's thread",
+      text: `From lookup to answer (${kind}), one at a time, a partition of one entry. CPU is the asking thread's share of the loop.`,
+      table: markdownTable(["p50 µs", "p99 µs", "asking thread busy µs"], [[...latencies, busy.toFixed(0)]]),
+    };
+  } finally {
+    await owner.close();
+  }
+}
+
+async function search(count: number, ms: number): Promise<Section> {
+  const config = configFor(count);
+  const owner = ownerOf(config);
+  const before = await memory();
+  const started = performance.now();
+  for (let index = 0; index < count; index++) await put(owner, config, index);
+  const filled = performance.now() - started;
+  const scanned =
+    count > 10_000
+      ? ["–", "–"]
+      : await latenciesOf(Math.min(ms, 500), (turn) => find(owner, config, (turn * 7919) % count));
+  const building = performance.now();
+  await built(owner, config);
+  const took = performance.now() - building;
+  const after = await memory();
+  const [p50, p99] = await latenciesOf(ms, (turn) => find(owner, config, (turn * 7919) % count));
+  let right = 0;
+  const sample = 500;
+  for (let turn = 0; turn < sample; turn++) if (await find(owner, config, (turn * 7919) % count)) right++;
+  const stats = await owner.answer({ op: "stats" });
+  const counted = stats.kind === "stats" ? stats.stats.bytes / count : Number.NaN;
+  await owner.close();
+  return {
+    title: `Among ${count.toLocaleString("en")} entries of one partition`,
+    text:
+      "Owner and asker in one thread: message, embedding, search, gate. Entries are put one after the other; the graph is " +
+      "built beside, half of the time, as in the gateway. Memory is the growth of RSS, answers of 1 KB included.",
+    table: markdownTable(
+      ["", ""],
+      [
+        ["put, µs", ((filled / count) * 1000).toFixed(0)],
+        ["search while all is scanned, p50 and p99 µs", scanned.join(" / ")],
+        ["search with the graph, p50 and p99 µs", `${p50} / ${p99}`],
+        ["paraphrases found", `${((100 * right) / sample).toFixed(1)} %`],
+        ["graph built after the last put in, s", (took / 1000).toFixed(1)],
+        ["memory of an entry, bytes", ((after - before) / count).toFixed(0)],
+        ["of it counted against max_bytes", counted.toFixed(0)],
+      ],
+    ),
+  };
+}
+
+/** RSS while ten times as many entries as fit pass through. */
+async function churn(): Promise<Section> {
+  const capacity = 2000;
+  const config = configFor(capacity);
+  const owner = ownerOf(config);
+  const rows: string[][] = [];
+  for (let round = 1; round <= 10; round++) {
+    for (let index = 0; index < capacity; index++) {
+      await put(owner, config, round * capacity + index);
+      if (index % 20 === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    rows.push([`${round}×`, ((await memory()) / 1024 / 1024).toFixed(0)]);
+  }
+  await owner.close();
+  return {
+    title: "Ten times the capacity",
+    text: `RSS of the process in MB after each ${capacity} entries, of which ${capacity} fit.`,
+    table: markdownTable(["entries put", "MB"], rows),
+  };
+}
+
+async function put(owner: IndexOwner, config: SemanticCacheConfig, index: number): Promise<void> {
+  const text = question(index);
+  const { exact, partition } = placeOf(facts(text), "bench", config);
+  const labels = { virtualKey: "vk_bench", cacheKey: "bench", provider: "openai", model: "gpt-4o" };
+  const times = { storedAt: Date.now(), expiresAt: Date.now() + 3_600_000 };
+  const entry = {
+    exact,
+    partition,
+    answer: Buffer.from(JSON.stringify(answer)),
+    ...times,
+    ...labels,
+    question: undefined,
+  };
+  await owner.handle(packMessage({ op: "put", entry, embed: text }));
+}
+
+async function find(owner: IndexOwner, config: SemanticCacheConfig, index: number): Promise<boolean> {
+  const text = `Please tell me: ${question(index)}`;
+  const { exact, partition } = placeOf(facts(text), "bench", config);
+  const found = await owner.answer({ op: "find", partition, exact, direct: true, semantic: { text, threshold: 0.8 } });
+  return found.kind === "found";
+}
+
+/** Waits until searching is as fast as it gets: the owner does not tell when its graph is complete. */
+async function built(owner: IndexOwner, config: SemanticCacheConfig): Promise<void> {
+  let fast = 0;
+  while (fast < 5) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const [p50] = await latenciesOf(20, (turn) => find(owner, config, turn % 1000));
+    fast = Number(p50) < 700 ? fast + 1 : 0;
+  }
+}
+
+/** @returns the median and the 99th percentile in µs */
+async function latenciesOf(ms: number, run: (turn: number) => Promise<unknown>): Promise<[string, string]> {
+  const taken: number[] = [];
+  const end = performance.now() + ms;
+  for (let turn = 0; performance.now() < end; turn++) {
+    const start = performance.now();
+    await run(turn);
+    taken.push((performance.now() - start) * 1000);
+    if (turn % 50 === 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+  taken.sort((a, b) => a - b);
+  const at = (share: number) => (taken[Math.floor(share * (taken.length - 1))] ?? Number.NaN).toFixed(0);
+  return [at(0.5), at(0.99)];
+}
+
+/** Mean CPU time of this process, or of this thread's event loop, for one turn. */
+async function cpuMicros(ms: number, run: () => Promise<unknown>, thisThread = false): Promise<number> {
+  for (let turn = 0; turn < 2000; turn++) await run();
+  const end = performance.now() + ms;
+  const cpu = process.cpuUsage();
+  const loop = performance.eventLoopUtilization();
+  let turns = 0;
+  for (; performance.now() < end; turns++) await run();
+  const used = process.cpuUsage(cpu);
+  const micros = thisThread ? performance.eventLoopUtilization(loop).active * 1000 : used.user + used.system;
+  return micros / turns;
+}
+
+/** RSS after a rest, and after collecting garbage where node was started with --expose-gc. */
+async function memory(): Promise<number> {
+  for (let turn = 0; turn < 3; turn++) {
+    globalThis.gc?.();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  return process.memoryUsage().rss;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const text = question(1);
+  const started = performance.now();
+  for (let turn = 0; turn < 2000; turn++) embedLexically(text, 384);
+  console.log(`Embedding a question: ${(((performance.now() - started) / 2000) * 1000).toFixed(0)} µs\n`);
+  console.log((await run(1500, process.argv.includes("--large"))).map(renderSection).join("\n"));
+}

@@ -11,6 +11,7 @@ import { ResponseError, ResponseReader } from "./response-reader.ts";
 export interface Job {
   readonly port: number;
   readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
   /** The body of a POST. */
   readonly body: string;
   /** Length of a right answer's body; without it any is right. */
@@ -257,12 +258,13 @@ class Connection {
 }
 
 /** A request with the headers an AWS SDK sends. */
-function requestBytes({ port, path, body }: Job): Buffer {
+function requestBytes({ port, path, headers, body }: Job): Buffer {
   const lines = [
     `POST ${path} HTTP/1.1`,
     `host: 127.0.0.1:${port}`,
     "content-type: application/json",
     `content-length: ${Buffer.byteLength(body)}`,
+    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
     "user-agent: Boto3/1.40.1 md/Botocore#1.40.1 ua/2.1 os/linux md/arch#x86_64 lang/python#3.12.3 cfg/retry-mode#legacy",
     "x-amz-date: 20260102T030405Z",
     `authorization: AWS4-HMAC-SHA256 Credential=bench/20260102/us-east-1/bedrock/aws4_request, SignedHeaders=content-type;host;x-amz-date, Signature=${"0".repeat(64)}`,

@@ -31,6 +31,8 @@ interface Setting {
   readonly relay: Server;
   /** A gateway in front of it as an OpenAI server. */
   readonly translate: Server;
+  /** A gateway like `relay` whose client has a virtual key with limits. */
+  readonly governed: Server;
   /** A gateway without any provider. */
   readonly mock: Server;
   /** What an answer to each path has in bytes. */
@@ -44,7 +46,7 @@ interface Scenario {
   readonly measure: (setting: Setting) => Promise<readonly number[]>;
 }
 
-export const scenarioNames = ["converse", "translated", "mock", "latency", "burst", "paced"] as const;
+export const scenarioNames = ["converse", "governed", "translated", "mock", "latency", "burst", "paced"] as const;
 export type ScenarioName = (typeof scenarioNames)[number];
 
 const connections = 64;
@@ -66,6 +68,19 @@ const scenarios: readonly Scenario[] = [
       const relayed = await load(setting, setting.relay, conversePath);
       const [ours, theirs] = [cpuPerRequest(relayed), cpuPerRequest(direct)];
       return [ours, perSecond(relayed), theirs, perSecond(direct), ours / theirs];
+    },
+  },
+  {
+    name: "governed",
+    figures: [
+      { name: "relayed Converse with a virtual key: CPU µs per request", digits: 1, bar: 150 },
+      { name: "what its two budgets and two limits add: CPU µs per request", digits: 1, bar: 10 },
+    ],
+    measure: async (setting) => {
+      const before = cpuPerRequest(await load(setting, setting.relay, conversePath));
+      const governed = cpuPerRequest(await load(setting, setting.governed, conversePath));
+      const after = cpuPerRequest(await load(setting, setting.relay, conversePath));
+      return [governed, governed - (before + after) / 2];
     },
   },
   {
@@ -144,10 +159,11 @@ export async function runScenarios(
 ): Promise<Outcome[]> {
   const chosen = scenarios.filter(({ name }) => names.has(name));
   if (chosen.length === 0) return [];
-  progress("starting a fake upstream and three gateways");
+  progress("starting a fake upstream and four gateways");
   await using stage = new Stage();
   const direct = await stage.startUpstream();
   const relay = await stage.startGateway("relay", direct);
+  const governed = await stage.startGateway("governed", direct);
   const translate = await stage.startGateway("translate", direct);
   const mock = await stage.startGateway("mock", direct);
   const lengths = await compareAnswers(direct, relay);
@@ -160,7 +176,16 @@ export async function runScenarios(
       if (problems.has(scenario)) continue;
       progress(round === 0 ? `warming up: ${scenario.name}` : `round ${round} of ${pace.rounds}: ${scenario.name}`);
       try {
-        const setting = { stage, pace: round === 0 ? warmUp(pace) : pace, direct, relay, translate, mock, lengths };
+        const setting = {
+          stage,
+          pace: round === 0 ? warmUp(pace) : pace,
+          direct,
+          relay,
+          governed,
+          translate,
+          mock,
+          lengths,
+        };
         const values = await scenario.measure(setting);
         if (round > 0) rounds.get(scenario)?.push(values);
       } catch (error) {

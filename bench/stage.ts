@@ -14,10 +14,15 @@ export interface Server {
   readonly port: number;
   /** Stands before the path of an operation. */
   readonly prefix: string;
+  /** Sent with every request. */
+  readonly headers: Readonly<Record<string, string>>;
 }
 
 /** A {@link Job} for one of the servers, which is watched. */
-export type Load = Omit<Job, "port" | "path" | "body" | "watch"> & { readonly server: Server; readonly path: string };
+export type Load = Omit<Job, "port" | "path" | "headers" | "body" | "watch"> & {
+  readonly server: Server;
+  readonly path: string;
+};
 
 const startMs = 20_000;
 const answerMs = 20_000;
@@ -39,11 +44,11 @@ export class Stage implements AsyncDisposable {
   /** A fake Bedrock. */
   async startUpstream(): Promise<Server> {
     const child = this.#start("the fake Bedrock", script("./upstream.ts"), { cwd: root });
-    return { pid: child.pid, port: await child.line(portOf, startMs), prefix: "" };
+    return { pid: child.pid, port: await child.line(portOf, startMs), prefix: "", headers: {} };
   }
 
-  /** A gateway in front of the fake as Bedrock, as OpenAI, or without any provider. One front end, no HTTP/2. */
-  async startGateway(name: "relay" | "translate" | "mock", upstream: Server): Promise<Server> {
+  /** A gateway in front of the fake as Bedrock, the same with limits, as OpenAI, or without any provider. One front end, no HTTP/2. */
+  async startGateway(name: "relay" | "governed" | "translate" | "mock", upstream: Server): Promise<Server> {
     const config = join(this.#folder, `${name}.json`);
     if (name !== "mock") writeFileSync(config, JSON.stringify(configs[name](originOf(upstream))));
     const child = this.#start(`the gateway (${name})`, [gatewayEntry], {
@@ -57,7 +62,8 @@ export class Stage implements AsyncDisposable {
         ...(name !== "mock" && { BIFROST_CONFIG: config }),
       },
     });
-    return { pid: child.pid, port: await child.line(readyPortOf, startMs), prefix: "/bedrock" };
+    const headers: Server["headers"] = name === "governed" ? { "x-bf-vk": virtualKey } : {};
+    return { pid: child.pid, port: await child.line(readyPortOf, startMs), prefix: "/bedrock", headers };
   }
 
   /**
@@ -71,6 +77,7 @@ export class Stage implements AsyncDisposable {
       ...job,
       port: server.port,
       path: `${server.prefix}${path}`,
+      headers: server.headers,
       body: converseRequest,
       watch: [server.pid],
     };
@@ -93,7 +100,34 @@ export class Stage implements AsyncDisposable {
   }
 }
 
+const virtualKey = "sk-bf-bench";
+const budgets = [{ max_limit: 1_000_000_000, reset_duration: "1d" }];
+
 const configs = {
+  governed: (origin: string) =>
+    relayConfig(origin, {
+      more: {
+        governance: {
+          teams: [{ id: "team", name: "team", budgets }],
+          virtual_keys: [
+            {
+              id: "app",
+              name: "app",
+              value: virtualKey,
+              team_id: "team",
+              allow_all_providers: true,
+              budgets,
+              rate_limit: {
+                request_max_limit: 1_000_000_000,
+                request_reset_duration: "1d",
+                token_max_limit: 1_000_000_000_000,
+                token_reset_duration: "1d",
+              },
+            },
+          ],
+        },
+      },
+    }),
   relay: (origin: string) => relayConfig(origin),
   translate: (origin: string) => ({
     providers: { openai: { keys: [{ name: "main", value: "sk-bench" }], network_config: { base_url: origin } } },
@@ -102,7 +136,11 @@ const configs = {
 
 /** One request, outside all measurements. */
 export async function ask(server: Server, path: string): Promise<Buffer> {
-  const answer = await fetch(`${originOf(server)}${server.prefix}${path}`, { method: "POST", body: converseRequest });
+  const answer = await fetch(`${originOf(server)}${server.prefix}${path}`, {
+    method: "POST",
+    headers: server.headers,
+    body: converseRequest,
+  });
   const body = Buffer.from(await answer.arrayBuffer());
   if (answer.status !== 200) throw new Error(`${path} was answered with ${answer.status}: ${body.toString()}`);
   return body;

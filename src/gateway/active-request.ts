@@ -43,6 +43,8 @@ export class ActiveRequest {
   rules: readonly string[] = [];
   /** What it holds of the limits it was admitted to. */
   admission: Admission | undefined;
+  /** The limit that has no room for it: `budget`, `tokens`, `requests` or `concurrency`, and what is left, budgets in USD. */
+  limit: { readonly kind: string; readonly remaining: number } | undefined;
   /** What it came to, in millionths of a dollar; undefined when nobody knows. */
   costMicroUsd: number | undefined;
   /** Why the gateway itself ended the request early: its deadline passed, or the process is closing. */
@@ -127,6 +129,9 @@ export class ActiveRequest {
     if (this.provider !== undefined) headers.push(["x-bifrost-provider", this.provider]);
     if (this.model !== undefined) headers.push(["x-bifrost-model", headerText(this.model)]);
     if (this.key !== undefined) headers.push(["x-bifrost-key", headerText(this.key)]);
+    if (this.limit !== undefined) {
+      headers.push(["x-bifrost-limit", this.limit.kind], ["x-bifrost-limit-remaining", String(this.limit.remaining)]);
+    }
     if (this.attempts > 0) {
       headers.push(
         ["x-bifrost-attempts", String(this.attempts)],

@@ -7,6 +7,7 @@ import type { Admission, Former, Governance } from "../governance/governance.ts"
 import type { Identity } from "../governance/identity.ts";
 import type { TokenUsage } from "../governance/prices.ts";
 import type { Refusal } from "../governance/refusals.ts";
+import type { Routed } from "../governance/routing.ts";
 import type { Exchange, RequestHeaders } from "../http/exchange.ts";
 import { resolveAlias } from "../keys/choose.ts";
 import type { Metrics, Usage } from "../telemetry/metrics.ts";
@@ -119,29 +120,42 @@ export function routeRequest(
   providers: readonly Provider[],
 ): Routing | undefined {
   const [asked] = route.labels;
-  if (route.operation.model !== "path" || asked === undefined || !governance.routes(identity)) return undefined;
+  if (route.operation.model !== "path" || asked === undefined) return undefined;
+  if (identity === undefined && !governance.hasRules) return undefined;
   const slash = asked.indexOf("/");
-  const named = providers.find(({ name }) => slash !== -1 && name === asked.slice(0, slash));
+  const named = slash === -1 ? undefined : providers.find(({ name }) => name === asked.slice(0, slash));
   const own = named ?? defaultProvider(providers);
   const model = named === undefined ? asked : asked.slice(slash + 1);
-  const { headers, query } = request.exchange;
-  const now = Date.now();
-  const input = {
-    provider: own?.name ?? "",
-    model,
-    identity,
-    requestType: route.operation.name,
-    headers,
-    params: new URLSearchParams(query),
-    dimensions: dimensionsOf(headers),
-  };
-  const routed = governance.route({ ...input, params: new Map(input.params) }, now, Math.random());
+  const routed = governance.hasRules
+    ? byRules(request, route, identity, governance, own?.name ?? "", model)
+    : undefined;
   if (routed !== undefined) {
     request.rules = routed.trail.map(({ ruleId }) => ruleId);
     return { model: `${routed.provider}/${routed.model}`, fallbacks: routed.fallbacks, keyId: routed.keyId };
   }
   if (identity === undefined || named !== undefined) return undefined;
   return weighted(identity, model, own, governance, providers);
+}
+
+function byRules(
+  { exchange }: ActiveRequest,
+  route: Route,
+  identity: Identity | undefined,
+  governance: Governance,
+  provider: string,
+  model: string,
+): Routed | undefined {
+  const { headers, query } = exchange;
+  const input = {
+    provider,
+    model,
+    identity,
+    requestType: route.operation.name,
+    headers,
+    params: new Map(new URLSearchParams(query)),
+    dimensions: dimensionsOf(headers),
+  };
+  return governance.route(input, Date.now(), Math.random());
 }
 
 /** A model without a provider: the virtual key's weights say whose it is. */
@@ -188,6 +202,7 @@ export function admitTarget(
   if (!governance.hasLimits) return;
   const former: Former | undefined = request.admission && { admission: request.admission, usage: nothing };
   request.admission = undefined;
+  request.limit = undefined;
   const isBilled = billed.has(request.operation);
   const admitted = governance.admit(
     {
@@ -201,7 +216,10 @@ export function admitTarget(
     Date.now(),
     former,
   );
-  if (admitted.kind === "refused") throw refused(admitted.refusal);
+  if (admitted.kind === "refused") {
+    request.limit = limitOf(admitted.refusal);
+    throw refused(admitted.refusal);
+  }
   request.admission = admitted.admission;
 }
 
@@ -285,6 +303,12 @@ const billed: ReadonlySet<string> = new Set<OperationName>([
   "InvokeModel",
   "InvokeModelWithResponseStream",
 ]);
+
+function limitOf(refusal: Refusal): ActiveRequest["limit"] {
+  if (refusal.kind !== "budget" && refusal.kind !== "rate") return undefined;
+  const { limit, remaining } = refusal;
+  return { kind: limit.kind, remaining: limit.kind === "budget" ? remaining / 1e6 : remaining };
+}
 
 function refused(refusal: Refusal): BedrockError {
   switch (refusal.kind) {

@@ -113,9 +113,8 @@ export class Governance {
     return this.hasVirtualKeys || this.#hasModelLimits;
   }
 
-  /** Whether a request may be sent elsewhere than its model says. */
-  routes(identity: Identity | undefined): boolean {
-    return identity !== undefined || !this.#router.isEmpty;
+  get hasRules(): boolean {
+    return !this.#router.isEmpty;
   }
 
   /** Conditions of routing rules that could not be told. */

@@ -36,6 +36,11 @@ interface Entry {
   readonly values: readonly { readonly value: string; readonly validUntil: number }[];
 }
 
+interface Credential {
+  readonly entry: Entry;
+  readonly validUntil: number;
+}
+
 /** A value of which only the SHA-256, in hexadecimal, is known. Nothing can be signed with it. */
 interface HashedValue {
   readonly sha256: string;
@@ -48,7 +53,9 @@ type Configured = VirtualKeyConfig & { readonly hashed_values?: readonly HashedV
 export class VirtualKeys {
   readonly #byId = new Map<string, Entry>();
   /** By the digest of the value. What is compared here is no secret, and its digest cannot be chosen: the salt is ours. */
-  readonly #byDigest = new Map<string, { readonly entry: Entry; readonly validUntil: number }>();
+  readonly #byDigest = new Map<string, Credential>();
+  /** By the hash, where nothing else is known of a value. */
+  readonly #byHash = new Map<string, Credential>();
   readonly #salt: string;
 
   /**
@@ -63,10 +70,9 @@ export class VirtualKeys {
     for (const key of keys) {
       const entry = entryOf(key, teams, customers);
       this.#byId.set(key.id, entry);
-      for (const { value, validUntil } of entry.values)
-        this.#byDigest.set(this.#digest(sha256(value)), { entry, validUntil });
+      for (const { value, validUntil } of entry.values) this.#byDigest.set(this.#digest(value), { entry, validUntil });
       for (const { sha256: known, valid_until: until } of key.hashed_values ?? [])
-        this.#byDigest.set(this.#digest(known), { entry, validUntil: until === null ? Infinity : Date.parse(until) });
+        this.#byHash.set(known, { entry, validUntil: until === null ? Number.POSITIVE_INFINITY : Date.parse(until) });
     }
   }
 
@@ -80,7 +86,7 @@ export class VirtualKeys {
    * @param now milliseconds since 1970
    */
   byValue(value: string, now: number): Identified {
-    const found = this.#byDigest.get(this.#digest(sha256(value)));
+    const found = this.#find(value);
     if (found === undefined || now >= found.validUntil) return { kind: "refused", reason: "unknown" };
     return identified(found.entry, now);
   }
@@ -97,16 +103,17 @@ export class VirtualKeys {
 
   /** Also true for values that are no longer valid: they are no provider's key. */
   hasValue(value: string): boolean {
-    return this.#byDigest.has(this.#digest(sha256(value)));
+    return this.#find(value) !== undefined;
   }
 
-  #digest(hashed: string): string {
-    return hash("sha256", this.#salt + hashed, "base64");
+  #find(value: string): Credential | undefined {
+    const found = this.#byDigest.get(this.#digest(value));
+    return found ?? (this.#byHash.size === 0 ? undefined : this.#byHash.get(hash("sha256", value, "hex")));
   }
-}
 
-function sha256(value: string): string {
-  return hash("sha256", value, "hex");
+  #digest(value: string): string {
+    return hash("sha256", this.#salt + value, "base64");
+  }
 }
 
 function identified({ identity, isActive }: Entry, now: number): Identified {

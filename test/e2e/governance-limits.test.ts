@@ -119,6 +119,8 @@ describe("limits", { timeout: 60_000 }, () => {
       if (status !== 200) break;
       served++;
     }
+    expect(refused.headers["x-bifrost-limit"]).toBe("budget");
+    expect(Number(refused.headers["x-bifrost-limit-remaining"])).toBeLessThan(10 * answerUsd);
     expect(served).toBeGreaterThanOrEqual(10);
     expect(served).toBeLessThanOrEqual(11);
     expect(fake.requests).toHaveLength(served);

@@ -11,7 +11,7 @@ import { ResponseError, ResponseReader } from "./response-reader.ts";
 export interface Job {
   readonly port: number;
   readonly path: string;
-  readonly headers: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string>>;
   /** The body of a POST. */
   readonly body: string;
   /** Length of a right answer's body; without it any is right. */
@@ -258,7 +258,7 @@ class Connection {
 }
 
 /** A request with the headers an AWS SDK sends. */
-function requestBytes({ port, path, headers, body }: Job): Buffer {
+function requestBytes({ port, path, headers = {}, body }: Job): Buffer {
   const lines = [
     `POST ${path} HTTP/1.1`,
     `host: 127.0.0.1:${port}`,

@@ -85,7 +85,7 @@ export async function attemptTargets(asked: Asked): Promise<Attempted> {
   const fallbacks = exchange.headers.get("x-bf-fallbacks") ?? routing?.fallbacks.join();
   const routed = routing === undefined ? route : { ...route, labels: [routing.model, ...route.labels.slice(1)] };
   const targets = findTargets(snapshot.providers, routed, body, fallbacks);
-  const session = readSession(exchange.headers, identity?.id ?? "");
+  const session = readSession(exchange.headers, identity?.id ?? exchange.headers.get("x-bf-vk") ?? "");
   const pin = readPin(exchange.headers);
   let first: { readonly attempted: Failure; readonly served: Served } | undefined;
   let last: Failure | undefined;

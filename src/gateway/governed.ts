@@ -1,6 +1,6 @@
 /** Governance on the road: who asks, where the request goes, whether it may, and what it used. */
 import { BedrockError } from "../bedrock/errors.ts";
-import { isJsonObject, type JsonObject } from "../bedrock/json.ts";
+import { isJsonObject } from "../bedrock/json.ts";
 import type { OperationName, Route } from "../bedrock/operations.ts";
 import { estimateInputTokens, reservedOutputTokens } from "../governance/estimate.ts";
 import type { Admission, Former, Governance } from "../governance/governance.ts";
@@ -327,6 +327,8 @@ function refused(refusal: Refusal): BedrockError {
 
 /** Beyond this a body is not parsed for its limit of tokens: the ceiling is reserved. */
 const parsedBytes = 256 * 1024;
+const inferenceNames = ["maxTokens", "max_new_tokens"];
+const titanNames = ["maxTokenCount"];
 const ownNames = ["max_tokens", "max_completion_tokens", "max_gen_len", "max_tokens_to_sample"];
 
 /** The limit of tokens a request sets itself, in Converse or in any of InvokeModel's families. */
@@ -340,20 +342,22 @@ function maxTokensOf(body: Buffer): number | undefined {
     return undefined;
   }
   if (!isJsonObject(parsed)) return undefined;
-  const limits = [
-    ...numbersOf(parsed.inferenceConfig, ["maxTokens", "max_new_tokens"]),
-    ...numbersOf(parsed.textGenerationConfig, ["maxTokenCount"]),
-    ...numbersOf(parsed, ownNames),
-    ...numbersOf(parsed.additionalModelRequestFields, ownNames),
-  ];
-  return limits.length === 0 ? undefined : Math.max(...limits);
+  const { inferenceConfig, textGenerationConfig, additionalModelRequestFields } = parsed;
+  const most = Math.max(
+    largestOf(parsed, ownNames),
+    largestOf(inferenceConfig, inferenceNames),
+    largestOf(textGenerationConfig, titanNames),
+    largestOf(additionalModelRequestFields, ownNames),
+  );
+  return most === Number.NEGATIVE_INFINITY ? undefined : most;
 }
 
-function numbersOf(value: unknown, names: readonly string[]): number[] {
-  if (!isJsonObject(value)) return [];
-  const object: JsonObject = value;
-  return names.flatMap((name) => {
-    const number = object[name];
-    return typeof number === "number" ? [number] : [];
-  });
+function largestOf(value: unknown, names: readonly string[]): number {
+  let largest = Number.NEGATIVE_INFINITY;
+  if (!isJsonObject(value)) return largest;
+  for (const name of names) {
+    const number = value[name];
+    if (typeof number === "number" && number > largest) largest = number;
+  }
+  return largest;
 }

@@ -91,6 +91,8 @@ export class Governance {
   readonly #limits: Limits;
   readonly #router: Router;
   readonly #hasModelLimits: boolean;
+  /** By the name of the provider; those are configured ones. */
+  readonly #found = new WeakMap<Identity, Map<string, readonly Limit[]>>();
 
   /**
    * @throws Error for a section that `checkGovernance` finds fault with, or whose limits have no counters
@@ -247,7 +249,17 @@ export class Governance {
   }
 
   /** Those first whose refusal passes soonest; within that from what is the target's own to what many share. */
-  #limitsFor({ identity, provider, model, resolved = [] }: AdmissionTarget): Limit[] {
+  #limitsFor(target: AdmissionTarget): readonly Limit[] {
+    const { identity, provider } = target;
+    if (this.#hasModelLimits || identity === undefined) return this.#findLimits(target);
+    // Without limits of models they are the same for every model: to look them up is most of what admission costs.
+    const found = this.#found.get(identity) ?? new Map<string, readonly Limit[]>();
+    const limits = found.get(provider) ?? this.#findLimits(target);
+    this.#found.set(identity, found.set(provider, limits));
+    return limits;
+  }
+
+  #findLimits({ identity, provider, model, resolved = [] }: AdmissionTarget): Limit[] {
     const holders = this.#targetHolders(identity, provider, model === undefined ? [] : [model, ...resolved]);
     for (const holder of identity?.holders ?? []) holders.push(this.#limits.of(holder));
     return [...holders.flatMap(({ rates }) => rates), ...holders.flatMap(({ budgets }) => budgets)];

@@ -87,6 +87,7 @@ function casesOf(shared: Shared): Case[] {
     model,
     identity: undefined,
     requestType: "converse",
+    requestSize: 1000,
     headers: new Map<string, string>(),
     params: new Map<string, string>(),
     dimensions: new Map<string, string>(),

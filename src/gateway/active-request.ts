@@ -43,6 +43,8 @@ export class ActiveRequest {
   rules: readonly string[] = [];
   /** What it holds of the limits it was admitted to. */
   admission: Admission | undefined;
+  /** Its limits have been charged. */
+  settled = false;
   /** The limit that has no room for it: `budget`, `tokens`, `requests` or `concurrency`, and what is left, budgets in USD. */
   limit: { readonly kind: string; readonly remaining: number } | undefined;
   /** What it came to, in millionths of a dollar; undefined when nobody knows. */

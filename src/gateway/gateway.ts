@@ -103,7 +103,7 @@ export class Gateway {
       .catch((error: unknown) => this.#fail(request, snapshot, error))
       .then((ending) => {
         if (ending === undefined) return;
-        settle(request, ending, snapshot.governance, this.#services.metrics);
+        settle(request, ending.outcome, snapshot.governance, this.#services);
         record(request, ending, this.#services);
       })
       .catch((error: unknown) => {
@@ -154,6 +154,8 @@ export class Gateway {
     switch (attempted.kind) {
       case "answer":
         request.usage = attempted.usage;
+        // Before the answer, so that whoever has it sees it counted.
+        if (!exchange.aborted) settle(request, "success", snapshot.governance, this.#services);
         this.#services.metrics.overhead((performance.now() - request.startedAt - request.upstreamMs) * 1000);
         return replyWhole(request, attempted, cors);
       case "stream":

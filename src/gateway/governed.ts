@@ -10,12 +10,11 @@ import type { Refusal } from "../governance/refusals.ts";
 import type { Routed } from "../governance/routing.ts";
 import type { Exchange, RequestHeaders } from "../http/exchange.ts";
 import { resolveAlias } from "../keys/choose.ts";
-import type { Metrics, Usage } from "../telemetry/metrics.ts";
+import type { Metrics, Outcome, Usage } from "../telemetry/metrics.ts";
 import { Secret } from "../upstream/secret.ts";
 import type { ActiveRequest } from "./active-request.ts";
 import { type ClientAuth, checkSignature } from "./client-auth.ts";
 import type { Provider } from "./providers.ts";
-import type { Ending } from "./reply.ts";
 import { defaultProvider, type Target } from "./target.ts";
 
 const virtualKeyPrefix = "sk-bf-";
@@ -110,11 +109,13 @@ export interface Routing {
 /**
  * Where rules, or the weights of a virtual key, send a request that names its model in the path.
  *
+ * @param requestSize bytes of the body
  * @returns undefined when nothing changes
  */
 export function routeRequest(
   request: ActiveRequest,
   route: Route,
+  requestSize: number,
   identity: Identity | undefined,
   governance: Governance,
   providers: readonly Provider[],
@@ -127,7 +128,7 @@ export function routeRequest(
   const own = named ?? defaultProvider(providers);
   const model = named === undefined ? asked : asked.slice(slash + 1);
   const routed = governance.hasRules
-    ? byRules(request, route, identity, governance, own?.name ?? "", model)
+    ? byRules(request, route, requestSize, identity, governance, own?.name ?? "", model)
     : undefined;
   if (routed !== undefined) {
     request.rules = routed.trail.map(({ ruleId }) => ruleId);
@@ -140,6 +141,7 @@ export function routeRequest(
 function byRules(
   { exchange }: ActiveRequest,
   route: Route,
+  requestSize: number,
   identity: Identity | undefined,
   governance: Governance,
   provider: string,
@@ -151,6 +153,7 @@ function byRules(
     model,
     identity,
     requestType: route.operation.name,
+    requestSize,
     headers,
     params: new Map(new URLSearchParams(query)),
     dimensions: dimensionsOf(headers),
@@ -249,13 +252,20 @@ export function allowedKeys(
   return new Set(keys.filter(isAllowed).map(({ id }) => id));
 }
 
-/** Charges what the request has used to whom it was admitted for, once, and counts what it cost. */
-export function settle(request: ActiveRequest, ending: Ending, governance: Governance, metrics: Metrics): void {
+/** Charges what the request has used to whom it was admitted for, and counts what it cost. Only the first call counts. */
+export function settle(
+  request: ActiveRequest,
+  outcome: Outcome,
+  governance: Governance,
+  { metrics, onProblem }: { readonly metrics: Metrics; readonly onProblem: (message: string) => void },
+): void {
+  if (request.settled) return;
+  request.settled = true;
   const { admission, usage, provider, model } = request;
   const now = Date.now();
   if (admission === undefined) {
     if (usage === undefined || provider === undefined || model === undefined) return;
-    count(request, governance.prices.cost(provider, model, tokensOf(usage), now), metrics);
+    count(request, governance.prices.cost(provider, model, tokensOf(usage), now), metrics, onProblem);
     return;
   }
   if (request.attempts === 0 && usage === undefined) {
@@ -263,23 +273,41 @@ export function settle(request: ActiveRequest, ending: Ending, governance: Gover
     return;
   }
   const isBilled = billed.has(request.operation);
-  const used = isBilled ? usedTokens(request, ending, admission) : nothing;
+  const used = isBilled ? usedTokens(request, outcome, admission) : nothing;
   const { microUsd } = governance.settle(admission, used, now, model);
-  if (isBilled && ending.outcome !== "error") count(request, microUsd, metrics);
+  if (isBilled && outcome !== "error") count(request, microUsd, metrics, onProblem);
 }
 
-function count(request: ActiveRequest, microUsd: number | undefined, metrics: Metrics): void {
+function count(
+  request: ActiveRequest,
+  microUsd: number | undefined,
+  metrics: Metrics,
+  onProblem: (message: string) => void,
+): void {
+  const { provider = "none", model = "" } = request;
   request.costMicroUsd = microUsd;
-  const provider = request.provider ?? "none";
-  if (microUsd === undefined) metrics.unpriced(provider);
-  else metrics.cost(provider, microUsd / 1e6);
+  if (microUsd !== undefined) {
+    metrics.cost(provider, microUsd / 1e6);
+    return;
+  }
+  metrics.unpriced(provider);
+  const name = `${provider}/${model.slice(0, 256)}`;
+  if (unpriced.has(name) || unpriced.size >= mostUnpriced) return;
+  unpriced.add(name);
+  onProblem(
+    `The price of ${name} is unknown, so no budget is charged for it: governance.pricing_overrides may name one.`,
+  );
 }
+
+/** Said once for each model, and not for ever more of them: clients choose the names. */
+const unpriced = new Set<string>();
+const mostUnpriced = 100;
 
 /**
  * What an admission is charged: what the provider has told. Where it has told nothing, an answer and a request whose
  * client did not wait for it are charged their prompt as estimated; a failure is charged nothing.
  */
-function usedTokens(request: ActiveRequest, { outcome }: Ending, admission: Admission): TokenUsage {
+function usedTokens(request: ActiveRequest, outcome: Outcome, admission: Admission): TokenUsage {
   if (request.usage !== undefined) return tokensOf(request.usage);
   const isCharged = outcome !== "error" || request.ended !== undefined;
   return isCharged ? { ...nothing, input: admission.request.inputTokens } : nothing;

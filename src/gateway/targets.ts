@@ -81,7 +81,7 @@ export async function attemptTargets(asked: Asked): Promise<Attempted> {
   const ownModels = await ownCatalogue(route, snapshot.providers, exchange.query, services);
   const isOurs = route.operation.name === "GetFoundationModel" || snapshot.providers.every(isTranslated);
   if (ownModels !== undefined && isOurs) return ownModels(undefined);
-  const routing = routeRequest(request, route, identity, snapshot.governance, snapshot.providers);
+  const routing = routeRequest(request, route, body.length, identity, snapshot.governance, snapshot.providers);
   const fallbacks = exchange.headers.get("x-bf-fallbacks") ?? routing?.fallbacks.join();
   const routed = routing === undefined ? route : { ...route, labels: [routing.model, ...route.labels.slice(1)] };
   const targets = findTargets(snapshot.providers, routed, body, fallbacks);

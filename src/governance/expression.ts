@@ -26,6 +26,8 @@ export interface ExpressionContext {
   readonly customer_id: string;
   readonly customer_name: string;
   /** Percent of the fullest budget, token limit and request limit that hold; 0 when there is none. */
+  /** Bytes of the body. */
+  readonly request_size: bigint;
   readonly budget_used: number;
   readonly tokens_used: number;
   readonly request: number;
@@ -57,6 +59,7 @@ const variables: Readonly<Record<keyof ExpressionContext, string>> = {
   team_name: "string",
   customer_id: "string",
   customer_name: "string",
+  request_size: "int",
   budget_used: "double",
   tokens_used: "double",
   request: "double",

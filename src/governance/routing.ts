@@ -10,6 +10,8 @@ export interface RouteInput {
   readonly identity: Identity | undefined;
   /** `converse`, `invoke`, … */
   readonly requestType: string;
+  /** Bytes of the body. */
+  readonly requestSize: number;
   /** Lower-case names. */
   readonly headers: ReadonlyMap<string, string>;
   /** Of the query. */
@@ -143,7 +145,7 @@ function scopeKey(scope: RoutingRuleConfig["scope"], id: string | null): string 
 }
 
 function contextOf(
-  { identity, requestType, headers, params, dimensions }: RouteInput,
+  { identity, requestType, requestSize, headers, params, dimensions }: RouteInput,
   provider: string,
   model: string,
   use: UsePercent | undefined,
@@ -161,6 +163,7 @@ function contextOf(
     team_name: identity?.team?.name ?? "",
     customer_id: identity?.customer?.id ?? "",
     customer_name: identity?.customer?.name ?? "",
+    request_size: BigInt(requestSize),
     budget_used: use?.budget ?? 0,
     tokens_used: use?.tokens ?? 0,
     request: use?.requests ?? 0,

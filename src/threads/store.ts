@@ -89,6 +89,8 @@ export class StoreClient implements Store {
   #opened = false;
   #closed = false;
   readonly #problems: Record<Way, StoreError | undefined> = { read: undefined, write: undefined };
+  /** Problems that the thread has not told of itself. */
+  readonly #missed = new WeakSet<StoreError>();
   /** Calls of the present thread that have run out of time and have not returned. */
   #overdue = 0;
   readonly #pinging: NodeJS.Timeout;
@@ -97,7 +99,7 @@ export class StoreClient implements Store {
   constructor(options: StoreClientOptions) {
     this.#options = { timeoutMs: 2000, openTimeoutMs: 30_000, pingEveryMs: 500, restartMs: 500, ...options };
     [this.#thread, this.#line] = this.#start();
-    this.#pinging = setInterval(() => void this.ping().catch(ignore), this.#options.pingEveryMs);
+    this.#pinging = setInterval(() => void this.#probe().catch(ignore), this.#options.pingEveryMs);
     this.#pinging.unref();
   }
 
@@ -138,6 +140,17 @@ export class StoreClient implements Store {
     return this.#call("read", (line) => line.call("ping", undefined));
   }
 
+  /** Where writes have failed, a write that changes little is what tells. */
+  #probe(): Promise<void> {
+    return this.#problems.write === undefined || this.#isMissed("write") ? this.ping() : this.dropCounters(Date.now());
+  }
+
+  /** Whether there was no answer at all. */
+  #isMissed(way: Way): boolean {
+    const problem = this.#problems[way];
+    return problem !== undefined && this.#missed.has(problem);
+  }
+
   /** Ends the thread, whether or not it still answers; rejects when it did not close the store itself. */
   async close(): Promise<void> {
     if (this.#closed) return;
@@ -163,6 +176,7 @@ export class StoreClient implements Store {
       const error = new StoreError("unavailable", reason);
       line.hangUp(error);
       if (this.#closed) return;
+      this.#missed.add(error);
       this.#report("read", error);
       this.#restarting = setTimeout(() => {
         this.#overdue = 0;
@@ -182,8 +196,8 @@ export class StoreClient implements Store {
     if (result.ok) {
       this.#opened = true;
       this.#report(way, undefined);
-      // It is there again, whichever way it was missed.
-      for (const other of ways) if (this.#problems[other]?.fault === "unavailable") this.#report(other, undefined);
+      // It is there again, whichever way it was missed. What it has said of writes only a write can take back.
+      for (const other of ways) if (this.#isMissed(other)) this.#report(other, undefined);
       return result.value;
     }
     const error = new StoreError(result.fault, result.message, result.cause);
@@ -204,6 +218,7 @@ export class StoreClient implements Store {
         };
         void answer.then(back, back);
         const error = new StoreError("unavailable", `the store did not answer within ${limit} ms`);
+        this.#missed.add(error);
         this.#report(way, error);
         reject(error);
       }, limit);

@@ -266,5 +266,6 @@ describe("limits", { timeout: 60_000 }, () => {
     expect(await fresh.metric("bifrost_unpriced_requests_total")).toBe(0);
     await send(fresh.url, "/bedrock/model/vendor.unknown/converse", { body: userTurn("hi") });
     expect(await fresh.metric("bifrost_unpriced_requests_total")).toBe(1);
+    expect(fresh.output()).toContain("The price of bedrock/vendor.unknown is unknown");
   });
 });

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { openDatabase } from "../../src/store/sqlite-driver.ts";
 import { type FakeBedrock, startFakeBedrock } from "../support/fake-bedrock.ts";
 import { type RunningGateway, startGateway } from "../support/gateway.ts";
 import { answerUsd, governedConfig, quotaOf } from "../support/governed.ts";
@@ -14,6 +15,7 @@ import { sleep, until } from "../support/wait.ts";
 const model = "vendor.model-v1:0";
 const token = "management-canary-token";
 const fileTeam = { id: "from-file", name: "From the file", budgets: [{ max_limit: 100, reset_duration: "1d" }] };
+const adminOnly = { BIFROST_ADMIN_TOKEN: token };
 const signing = { BIFROST_ENCRYPTION_KEY: "a passphrase of this test" };
 
 describe("the management API", { timeout: 60_000 }, () => {
@@ -125,7 +127,6 @@ describe("the management API", { timeout: 60_000 }, () => {
     expect((await ask(plain, model, { "x-bf-vk": hashed.value })).status).toBe(200);
     expect(errorOf(await signed(plain, hashed.id, hashed.value))).toMatchObject({ status: 403 });
   });
-  const adminOnly = { BIFROST_ADMIN_TOKEN: token };
 
   test("and what was spent outlive a process that is killed", async () => {
     const env = { BIFROST_ADMIN_TOKEN: token, BIFROST_DATA_DIR: join(folder, "killed"), ...signing };
@@ -149,6 +150,35 @@ describe("the management API", { timeout: 60_000 }, () => {
     expect(await quotaOf(after, value)).toMatchObject(spent);
     expect((await ask(after, model, { "x-bf-vk": value })).status).toBe(200);
     expect((await quotaOf(after, value))[0]?.current_usage).toBeCloseTo(11 * answerUsd, 6);
+  });
+
+  test.each(["serve", "refuse"] as const)("while its store hangs requests do not: %s", async (policy) => {
+    const dataDir = join(folder, `hangs-${policy}`);
+    const more = { storage: { on_failure: policy } };
+    const budgets = [{ max_limit: 1, reset_duration: "1d" }];
+    const keys = { virtual_keys: [{ id: "app", name: "app", value: "sk-bf-app", allow_all_providers: true, budgets }] };
+    const env = { ...adminOnly, BIFROST_DATA_DIR: dataDir };
+    await using one = await startGateway({ config: governedConfig(fake, keys, { more }), env, withoutH2: true });
+    const status = async () => (await ask(one, model, { "x-bf-vk": "sk-bf-app" })).status;
+    const ready = async () => (await send(one.url, "/ready", { method: "GET" })).status;
+    const database = await openDatabase(join(dataDir, "bifrost.db"));
+    database.prepare("begin immediate").run([]);
+    try {
+      expect(await status()).toBe(200);
+      const failed = () => one.output().includes("the store is not to be relied on");
+      await until("the store's failure", failed, 15_000);
+      if (policy === "refuse") await until("the front end's word", async () => (await ready()) === 503);
+      const begun = performance.now();
+      expect([await status(), await ready()]).toEqual(policy === "serve" ? [200, 200] : [503, 503]);
+      expect(performance.now() - begun).toBeLessThan(1000);
+    } finally {
+      database.prepare("rollback").run([]);
+      database.close();
+    }
+    await until("the store's return", async () => (await ready()) === 200 && (await status()) === 200, 15_000);
+    await until("its counters", async () => one.output().includes("the store answers"), 15_000);
+    const spent = (await quotaOf(one, "sk-bf-app"))[0]?.current_usage ?? 0;
+    expect(spent).toBeGreaterThanOrEqual(2 * answerUsd);
   });
 
   test("is not opened over a store that cannot be read", async () => {

@@ -4,6 +4,7 @@ import { type FakeBedrock, startFakeBedrock } from "../support/fake-bedrock.ts";
 import { type RunningGateway, startGateway } from "../support/gateway.ts";
 import { governedConfig, thousandth } from "../support/governed.ts";
 import { ask, down, keyOf, pool, startKeyedBedrock } from "../support/keys.ts";
+import { send, userTurn } from "../support/raw-http.ts";
 
 const fakeModel = "vendor.model-v1:0";
 const key = { id: "vk-app", name: "app", value: "sk-bf-app", allow_all_providers: true };
@@ -15,6 +16,13 @@ const rules = [
     cel_expression: 'dimensions["env"] == "production"',
     targets: [{ provider: "west", model: "vendor.large" }],
     fallbacks: [`east/${fakeModel}`],
+  },
+  {
+    id: "by-size",
+    name: "Long ones go west",
+    priority: 0,
+    cel_expression: "request_size > 10000",
+    targets: [{ provider: "west", model: "vendor.long" }],
   },
   {
     id: "by-key",
@@ -76,6 +84,12 @@ describe("routing", { timeout: 30_000 }, () => {
     expect([second.status, second.headers["x-bifrost-provider"]]).toEqual([200, "east"]);
     expect(asked().map(([, label]) => label)).toEqual(["vendor.large", fakeModel]);
     expect((await ask(gateway, "east/vendor.small")).headers["x-bifrost-provider"]).toBe("east");
+  });
+
+  test("by a rule may ask for the size of the request", async () => {
+    const body = userTurn("x".repeat(20_000));
+    const answer = await send(gateway.url, "/bedrock/model/east%2Fvendor.small/converse", { body });
+    expect([answer.status, answer.headers["x-bifrost-model"]]).toEqual([200, "vendor.long"]);
   });
 
   test("by a rule may name the key", async () => {

@@ -6,6 +6,7 @@ const context: ExpressionContext = {
   model: "gpt-4o",
   provider: "openai",
   request_type: "converse",
+  request_size: 1000n,
   headers: new Map([
     ["x-tier", "premium"],
     ["user-agent", "boto3/1.43"],

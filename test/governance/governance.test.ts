@@ -533,6 +533,7 @@ describe("how full limits are", () => {
       provider: "openai",
       model: "gpt-4o",
       requestType: "converse",
+      requestSize: 1000,
       headers: none,
       params: none,
       dimensions: none,

@@ -18,6 +18,7 @@ const input: RouteInput = {
   model: "claude",
   identity,
   requestType: "converse",
+  requestSize: 1000,
   headers: new Map(),
   params: new Map(),
   dimensions: new Map(),

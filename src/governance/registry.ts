@@ -1,9 +1,9 @@
 /** The supervisor's side of governance: it owns the memory, gives limits their counters, and carries what they counted. */
 import type { GovernanceConfig } from "../config/governance.ts";
+import { assignSlots, newlyOwned } from "../config/slots.ts";
 import { Counter } from "./counter.ts";
 import { createGovernanceMemory, openGovernanceMemory, resetCounter, takeChanged } from "./layout.ts";
 import { counterRule, type LimitRule, limitRules } from "./limits.ts";
-import { assignCounters, newlyAssigned } from "./slots.ts";
 
 /** By the limit's id. Plain data: travels to the threads with the configuration. */
 export type CounterSlots = ReadonlyMap<string, number>;
@@ -47,12 +47,13 @@ export class GovernanceRegistry {
    */
   assign(config: GovernanceConfig): { readonly slots: CounterSlots; readonly fresh: readonly string[] } {
     const rules = limitRules(config);
-    const slots = assignCounters(
+    const slots = assignSlots(
       this.#slots,
       rules.map(({ id }) => id),
       this.#opened.counters,
+      "limits and budgets",
     );
-    for (const slot of newlyAssigned(this.#slots, slots)) resetCounter(this.#opened, slot);
+    for (const slot of newlyOwned(this.#slots, slots)) resetCounter(this.#opened, slot);
     const fresh = [...slots.keys()].filter((id) => this.#slots.get(id) !== slots.get(id));
     this.#slots = slots;
     this.#bySlot = new Map();

@@ -1,8 +1,8 @@
 /** Where in the shared memory the keys of a configuration have their state. The supervisor decides; threads are told. */
 import { createHash } from "node:crypto";
 import type { ProviderConfig } from "../config/schema.ts";
+import { assignSlots, newlyOwned } from "../config/slots.ts";
 import { createKeyMemory, openKeyMemory, resetKey, resetProvider } from "./layout.ts";
-import { assignSlots, newlyOwned } from "./slots.ts";
 
 /** Plain data: travels to the threads with the configuration. */
 export interface KeySlots {
@@ -33,6 +33,8 @@ export function keyIdentity(provider: string, key: KeyConfig): string {
   return `${provider}/${id}/${digest}`;
 }
 
+const nouns = "keys or providers";
+
 export class KeyRegistry {
   readonly memory = createKeyMemory();
   readonly #opened = openKeyMemory(this.memory);
@@ -48,8 +50,8 @@ export class KeyRegistry {
       "keys" in provider ? provider.keys.map((key) => keyIdentity(name, key)) : [],
     );
     const { capacities } = this.#opened;
-    const keys = assignSlots(this.#slots.keys, identities, capacities.keys);
-    const names = assignSlots(this.#slots.providers, Object.keys(providers), capacities.providers);
+    const keys = assignSlots(this.#slots.keys, identities, capacities.keys, nouns);
+    const names = assignSlots(this.#slots.providers, Object.keys(providers), capacities.providers, nouns);
     for (const slot of newlyOwned(this.#slots.keys, keys)) resetKey(this.#opened, slot);
     for (const slot of newlyOwned(this.#slots.providers, names)) resetProvider(this.#opened, slot);
     this.#slots = { keys, providers: names };

@@ -15,7 +15,7 @@ import type { FrontEndOffers, FrontEndStart, SupervisorOffers } from "./messages
 import { Peer } from "./peer.ts";
 
 /**
- * Bodies from this size on are hashed by a worker. Hashing costs about 0.7 ms a MiB on the thread that does it, a hop
+ * Bodies from this size on are hashed by a worker. Hashing costs about 0.5 ms a MiB on the thread that does it, a hop
  * about 0.1 ms: `npm run bench` prints both.
  */
 const hashOffThreadBytes = 512 * 1024;

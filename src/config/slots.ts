@@ -1,4 +1,4 @@
-/** Which line of the shared memory belongs to which key or provider. The supervisor decides; threads are told. */
+/** Which place in shared memory belongs to which configured thing. The supervisor decides; threads are told. */
 
 /**
  * Gives every id a slot. Who had one keeps it, and with it the state. A slot that becomes free is not given away in the
@@ -7,16 +7,17 @@
  * What is to have no state in common must have different ids: of keys, for instance, the provider's name, the key's id
  * and a digest of its credential, so that a renewed credential begins without the cool-down of the old one.
  *
- * @param previous the slots in force
- * @throws RangeError when there are more ids than slots
+ * @param what the ids are, in the plural, for the message
+ * @throws RangeError when there are more ids than slots; `previous` stays in force
  */
 export function assignSlots(
   previous: ReadonlyMap<string, number>,
   ids: readonly string[],
   capacity: number,
+  what: string,
 ): Map<string, number> {
   const wanted = new Set(ids);
-  if (wanted.size > capacity) throw new RangeError(`${wanted.size} keys or providers, but room for ${capacity} only`);
+  if (wanted.size > capacity) throw new RangeError(`${wanted.size} ${what}, but room for ${capacity} only`);
   const next = new Map<string, number>();
   const used = new Set<number>();
   for (const [id, slot] of previous) {
@@ -24,17 +25,21 @@ export function assignSlots(
     next.set(id, slot);
     used.add(slot);
   }
-  const justFreed = new Set(previous.values());
-  const free = Array.from({ length: capacity }, (_, slot) => slot)
-    .filter((slot) => !used.has(slot))
-    .sort((a, b) => Number(justFreed.has(a)) - Number(justFreed.has(b)));
-  let taken = 0;
-  for (const id of wanted) {
-    if (next.has(id)) continue;
-    const slot = free[taken++];
-    if (slot !== undefined) next.set(id, slot);
+  const homeless = [...wanted].filter((id) => !next.has(id));
+  if (homeless.length === 0) return next;
+  const justFreed = new Set([...previous.values()].filter((slot) => slot < capacity && !used.has(slot)));
+  const free = freeSlots(capacity, used, justFreed);
+  for (const id of homeless) {
+    const slot = free.next();
+    if (slot.done !== true) next.set(id, slot.value);
   }
   return next;
+}
+
+/** One after the other: there may be many thousands, and few are asked for. */
+function* freeSlots(capacity: number, used: ReadonlySet<number>, last: ReadonlySet<number>): Generator<number> {
+  for (let slot = 0; slot < capacity; slot++) if (!used.has(slot) && !last.has(slot)) yield slot;
+  yield* [...last].sort((a, b) => a - b);
 }
 
 /** The slots that have a new owner: they are reset before the assignment goes to the threads. */

@@ -1,4 +1,5 @@
-/** What passes by in a stream that the gateway must know without changing it: the end, and the usage. */
+/** What passes by in a stream that the gateway must know without changing it: the end, its reason, and the usage. */
+import { stopReasonIn } from "./stop-reason.ts";
 
 /** Token counts in Bedrock's terms; what the stream did not say is left out. */
 export interface StreamUsage {
@@ -14,6 +15,7 @@ export interface InvokeChunkFacts {
   /** Bytes of the model's own JSON; for estimates. */
   readonly textBytes: number;
   readonly usage: StreamUsage | undefined;
+  readonly stopReason: string | undefined;
 }
 
 const metricsKey = "amazon-bedrock-invocationMetrics";
@@ -30,7 +32,7 @@ const hints = [
 ];
 
 const quote = 0x22;
-const nothing: Omit<InvokeChunkFacts, "textBytes"> = { last: false, usage: undefined };
+const nothing: Omit<InvokeChunkFacts, "textBytes"> = { last: false, usage: undefined, stopReason: undefined };
 
 /** Reads a `chunk` event's payload, `{"bytes": base64, "p": padding}`. Never throws: what it cannot read it knows nothing of. */
 export function readInvokeChunk(payload: Uint8Array): InvokeChunkFacts {
@@ -43,12 +45,22 @@ export function readInvokeChunk(payload: Uint8Array): InvokeChunkFacts {
   const hinted = hints.some((hint) => json.includes(hint));
   const parsed = hinted ? parseObject(json) : undefined;
   if (parsed === undefined) return { ...nothing, textBytes: json.length };
-  return { last: isLast(parsed), textBytes: json.length, usage: metricsUsage(parsed[metricsKey]) };
+  return {
+    last: isLast(parsed),
+    textBytes: json.length,
+    usage: metricsUsage(parsed[metricsKey]),
+    stopReason: stopReasonIn(parsed),
+  };
 }
 
 /** The `usage` of a Converse `metadata` event or answer; undefined when it is missing or not numbers. */
 export function readMetadataUsage(payload: Uint8Array): StreamUsage | undefined {
   return readUsage(parseObject(Buffer.from(payload.buffer, payload.byteOffset, payload.length))?.usage);
+}
+
+/** The `stopReason` of a Converse `messageStop` event. */
+export function readStopReason(payload: Uint8Array): string | undefined {
+  return stopReasonIn(parseObject(Buffer.from(payload.buffer, payload.byteOffset, payload.length)));
 }
 
 /** Takes a Converse `usage` object for what it says; undefined when it is none. */

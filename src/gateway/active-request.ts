@@ -2,19 +2,32 @@
 import { randomUUID } from "node:crypto";
 import { BedrockError, refuseField } from "../bedrock/errors.ts";
 import type { Admission } from "../governance/governance.ts";
+import type { Identity } from "../governance/identity.ts";
 import type { Exchange, ReplyHeaders } from "../http/exchange.ts";
-import type { Usage } from "../telemetry/metrics.ts";
+import type { Outcome, Usage } from "../telemetry/metrics.ts";
+import type { CacheRecord, ErrorClass, KeyName, TraceContext } from "../telemetry/request-record.ts";
 
 const printable = /^[\x21-\x7e]{1,128}$/;
 const maxTimeoutMs = 24 * 60 * 60 * 1000;
 
-/** Names only; what the upstream said stays out of the log. */
-export interface FailedAttempt {
+/** An attempt from its begin to its end; a stream's ends with the request. */
+export interface OpenAttempt {
   readonly provider: string;
-  readonly key: string;
   readonly model: string | undefined;
+  readonly key: KeyName;
+  readonly fallbackIndex: number;
+  /** In the terms of `performance.now()`. */
+  readonly startedAt: number;
+  ended: AttemptEnd | undefined;
+}
+
+/** How an attempt came out. */
+interface AttemptEnd {
+  readonly at: number;
   readonly status: number;
-  readonly type: string;
+  readonly outcome: Outcome;
+  readonly errorType?: string;
+  readonly errorClass?: ErrorClass;
 }
 
 export class ActiveRequest {
@@ -25,20 +38,28 @@ export class ActiveRequest {
   id: string;
   readonly #clientId: string | undefined;
   operation = "none";
+  streams = false;
+  /** The model id as the client sent it. */
+  askedModel: string | undefined;
   model: string | undefined;
   provider: string | undefined;
-  key: string | undefined;
-  attempts = 0;
+  key: KeyName | undefined;
+  readonly attempts: OpenAttempt[] = [];
   /** Which target answers: 0 is the first, 1 the first fallback. */
   fallbackIndex = 0;
-  /** Attempts that failed, for the log. */
-  readonly trail: FailedAttempt[] = [];
   /** Milliseconds spent waiting for upstreams. */
   upstreamMs = 0;
+  /** Milliseconds from the arrival to a stream's first event. */
+  firstEventMs: number | undefined;
   usage: Usage | undefined;
   usageEstimated = false;
-  /** The virtual key's name, for the log. */
-  virtualKey: string | undefined;
+  /** Why the model stopped, in the words the client was given. */
+  stopReason: string | undefined;
+  /** The virtual key that asks. */
+  identity: Identity | undefined;
+  /** What the cache had to say. */
+  cache: CacheRecord | undefined;
+  trace: TraceContext | undefined;
   /** The routing rules that have sent it elsewhere. */
   rules: readonly string[] = [];
   /** What it holds of the limits it was admitted to. */
@@ -125,18 +146,27 @@ export class ActiveRequest {
     this.exchange.onAbort(undefined);
   }
 
+  /** Notes that an attempt begins. */
+  beginAttempt(provider: string, model: string | undefined, { id, name }: KeyName): OpenAttempt {
+    const { fallbackIndex } = this;
+    const startedAt = performance.now();
+    const attempt = { provider, model, key: { id, name }, fallbackIndex, startedAt, ended: undefined };
+    this.attempts.push(attempt);
+    return attempt;
+  }
+
   /** The headers every answer carries: the request id, and who served it where somebody did. */
   ownHeaders(): [string, string][] {
     const headers: [string, string][] = [["x-amzn-requestid", this.id]];
     if (this.provider !== undefined) headers.push(["x-bifrost-provider", this.provider]);
     if (this.model !== undefined) headers.push(["x-bifrost-model", headerText(this.model)]);
-    if (this.key !== undefined) headers.push(["x-bifrost-key", headerText(this.key)]);
+    if (this.key !== undefined) headers.push(["x-bifrost-key", headerText(this.key.name)]);
     if (this.limit !== undefined) {
       headers.push(["x-bifrost-limit", this.limit.kind], ["x-bifrost-limit-remaining", String(this.limit.remaining)]);
     }
-    if (this.attempts > 0) {
+    if (this.attempts.length > 0) {
       headers.push(
-        ["x-bifrost-attempts", String(this.attempts)],
+        ["x-bifrost-attempts", String(this.attempts.length)],
         ["x-bifrost-fallback-index", String(this.fallbackIndex)],
       );
     }

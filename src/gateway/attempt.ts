@@ -13,6 +13,8 @@ export interface WholeAnswer {
   readonly headers: ReplyHeaders;
   readonly body: Uint8Array | string;
   readonly usage: Usage | undefined;
+  /** Why the model stopped, in the words the client is given; undefined where nothing was said. */
+  readonly stopReason?: string | undefined;
 }
 
 /** A stream whose first event has been read and was not an exception. */
@@ -62,6 +64,8 @@ export interface FrameSource {
   cancel(): void;
   /** What the stream has reported so far; estimated from the delivered text when it was cut before it said so. */
   usage(): { readonly usage: Usage | undefined; readonly estimated: boolean };
+  /** Why the model stopped, in the words the client was given. */
+  stopReason(): string | undefined;
   /** The type of the exception frame that passed in the stream, if one did. */
   exception(): string | undefined;
 }

@@ -4,7 +4,8 @@ import type { Attempt } from "../keys/attempt.ts";
 import { type Choosable, isFit, resolveAlias } from "../keys/choose.ts";
 import type { Refusal } from "../keys/ring.ts";
 import { tickMs } from "../keys/waits.ts";
-import type { ActiveRequest } from "./active-request.ts";
+import { errorClassOfAttempt, errorClassOfType } from "../telemetry/error-class.ts";
+import type { ActiveRequest, OpenAttempt } from "./active-request.ts";
 import type { Attempted, Failure } from "./attempt.ts";
 import { failure } from "./failures.ts";
 import { ObservedSource } from "./observed-source.ts";
@@ -64,7 +65,7 @@ export async function walkKeys<Key extends Choosable>(request: ActiveRequest, wa
     let turn: Turn<Key> = chosen;
     let failed: Failure;
     const { key } = turn;
-    request.key = key.name;
+    request.key = key;
     request.model = asked === undefined ? undefined : resolveAlias(key, asked);
     for (;;) {
       const attempted = await attemptOnce(request, walk, turn, tried);
@@ -98,19 +99,20 @@ async function attemptOnce<Key extends Choosable>(
   turn: Turn<Key>,
   tried: readonly Key[],
 ): Promise<Attempted> {
-  request.attempts++;
+  const noted = request.beginAttempt(provider.name, request.model, turn.key);
   // A silent stream is left for another key or target; where there is none, it is waited for.
   const elsewhere = !isLast || (tried.length + 1 < provider.keys.length && keys.hasOther([...tried, turn.key]));
   const patienceMs = elsewhere ? provider.streamStartMs : undefined;
-  const startedAt = performance.now();
-  const measured = (outputTokens = 0) => ({ ms: performance.now() - startedAt, outputTokens });
+  const measured = (outputTokens = 0) => ({ ms: performance.now() - noted.startedAt, outputTokens });
   let attempted: Attempted;
   try {
     attempted = await attempt(turn.key, request.model, patienceMs);
   } catch (error) {
     turn.failure("client", Date.now());
+    noted.ended = { at: performance.now(), status: 500, outcome: "error", errorClass: "bifrost_internal" };
     throw error;
   }
+  noteEnd(noted, attempted, request);
   onAttempt(request.exchange.aborted ? clientLeft : statusLabel(attempted));
   switch (attempted.kind) {
     case "answer":
@@ -127,14 +129,24 @@ async function attemptOnce<Key extends Choosable>(
       };
     case "failure":
       turn.failure(request.over ? "cancelled" : attempted.cause, Date.now(), attempted.retryAfterMs);
-      request.trail.push({
-        provider: provider.name,
-        key: turn.key.name,
-        model: request.model,
-        status: attempted.reply.status,
-        type: attempted.reply.type,
-      });
       return attempted;
+  }
+}
+
+/** Notes how an attempt came out. A stream's attempt goes on until the request is over. */
+export function noteEnd(attempt: OpenAttempt, attempted: Attempted, request: ActiveRequest): void {
+  if (attempted.kind === "stream") return;
+  const at = performance.now();
+  if (request.exchange.aborted) {
+    attempt.ended = { at, status: 499, outcome: "cancelled", errorClass: "caller_cancelled" };
+  } else if (attempted.kind === "answer") {
+    attempt.ended = { at, status: attempted.status, outcome: "success" };
+  } else {
+    const { cause, reply } = attempted;
+    const { ended } = request;
+    const errorClass =
+      ended === undefined ? errorClassOfAttempt(cause, reply.status) : errorClassOfType(ended.type, ended.status);
+    attempt.ended = { at, status: reply.status, outcome: "error", errorType: reply.type, errorClass };
   }
 }
 

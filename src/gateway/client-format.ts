@@ -19,6 +19,7 @@ import { isJsonObject, type JsonObject } from "../bedrock/json.ts";
 import type { Route } from "../bedrock/operations.ts";
 import { readMember, readObject, readText, refuseMember } from "../bedrock/reading.ts";
 import { readRerank, writeRerank } from "../bedrock/rerank.ts";
+import { stopReasonIn } from "../bedrock/stop-reason.ts";
 import type { ReplyHeaders, RequestHeaders } from "../http/exchange.ts";
 import type { Usage } from "../telemetry/metrics.ts";
 import { readInvokeHeaders } from "./invoke-headers.ts";
@@ -78,6 +79,8 @@ export interface RerankFormat {
 export interface ClientAnswer {
   readonly headers: ReplyHeaders;
   readonly body: string;
+  /** Why the model stopped, in the words of this answer. */
+  readonly stopReason?: string | undefined;
 }
 
 /** Writes one streamed answer; it keeps state, so each stream needs its own. */
@@ -89,6 +92,8 @@ export interface StreamFormat {
    * @throws BedrockError ModelErrorException when the family has no form for the event
    */
   encode(event: ConverseEvent): readonly Uint8Array[];
+  /** Why the model stopped, in the words of what was written so far. */
+  stopReason(): string | undefined;
 }
 
 export interface ReadContext {
@@ -197,11 +202,8 @@ function converseFormat(request: ConverseRequest): TextFormat {
   return {
     kind: "text",
     request,
-    answer: (response) => ({ headers: json, body: JSON.stringify(response) }),
-    stream: () => ({
-      headers: eventStream,
-      encode: (event) => Object.entries(event).map(([name, payload]) => encodeEvent(name, JSON.stringify(payload))),
-    }),
+    answer: (response) => ({ headers: json, body: JSON.stringify(response), stopReason: response.stopReason }),
+    stream: () => new ConverseStreamFormat(),
   };
 }
 
@@ -302,7 +304,22 @@ function writeInvoke(family: Family, response: ConverseResponse, context: Family
   ];
   const headers = [...json];
   for (const [name, value] of counted) if (value !== undefined) headers.push([`x-amzn-bedrock-${name}`, String(value)]);
-  return { headers, body: JSON.stringify(family.write(response, context)) };
+  const written = family.write(response, context);
+  return { headers, body: JSON.stringify(written), stopReason: stopReasonIn(written) };
+}
+
+class ConverseStreamFormat implements StreamFormat {
+  readonly headers = eventStream;
+  #stopReason: string | undefined;
+
+  encode(event: ConverseEvent): readonly Uint8Array[] {
+    if ("messageStop" in event) this.#stopReason = event.messageStop.stopReason;
+    return Object.entries(event).map(([name, payload]) => encodeEvent(name, JSON.stringify(payload)));
+  }
+
+  stopReason(): string | undefined {
+    return this.#stopReason;
+  }
 }
 
 class InvokeStreamFormat implements StreamFormat {
@@ -310,6 +327,7 @@ class InvokeStreamFormat implements StreamFormat {
   readonly #stream: ReturnType<Family["stream"]>;
   readonly #startedAt: number;
   #firstByteMs: number | undefined;
+  #stopReason: string | undefined;
 
   constructor(family: Family, context: FamilyContext, startedAt: number) {
     this.#stream = family.stream(context);
@@ -319,9 +337,19 @@ class InvokeStreamFormat implements StreamFormat {
   encode(event: ConverseEvent): readonly Uint8Array[] {
     this.#firstByteMs ??= performance.now() - this.#startedAt;
     const objects = this.#stream.push(event);
-    if (!("metadata" in event)) return objects.map(encodeChunk);
+    if ("contentBlockDelta" in event) return objects.map(encodeChunk);
+    if (!("metadata" in event)) return this.#encode(objects);
     const { usage, metrics } = event.metadata;
-    return [...objects, ...this.#stream.end(this.#metrics(usage, metrics.latencyMs))].map(encodeChunk);
+    return this.#encode([...objects, ...this.#stream.end(this.#metrics(usage, metrics.latencyMs))]);
+  }
+
+  stopReason(): string | undefined {
+    return this.#stopReason;
+  }
+
+  #encode(objects: readonly JsonObject[]): readonly Uint8Array[] {
+    for (const object of objects) this.#stopReason = stopReasonIn(object) ?? this.#stopReason;
+    return objects.map(encodeChunk);
   }
 
   #metrics(usage: TokenUsage, latencyMs: number): InvocationMetrics {

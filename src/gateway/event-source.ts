@@ -99,6 +99,10 @@ export class ConverseSource implements FrameSource {
     return undefined;
   }
 
+  stopReason(): string | undefined {
+    return this.#format.stopReason();
+  }
+
   usage(): { usage: Usage | undefined; estimated: boolean } {
     if (this.#usage !== undefined || this.#textBytes === 0) return { usage: this.#usage, estimated: false };
     return { usage: { inputTokens: 0, outputTokens: Math.ceil(this.#textBytes / bytesPerToken) }, estimated: true };

@@ -9,6 +9,7 @@ import { BodyError, type Exchange } from "../http/exchange.ts";
 import type { KeySlots } from "../keys/registry.ts";
 import type { KeyState } from "../keys/state.ts";
 import type { Logger } from "../telemetry/log.ts";
+import type { RequestRecord } from "../telemetry/request-record.ts";
 import { Secret } from "../upstream/secret.ts";
 import { ActiveRequest } from "./active-request.ts";
 import { configuredCredentials, type KnownCredentials } from "./client-auth.ts";
@@ -26,6 +27,8 @@ export interface GatewayServices extends TargetServices {
   /** What all threads have counted against the limits of virtual keys, teams, customers and models. */
   readonly counters: GovernanceMemory;
   readonly log: Logger;
+  /** Told of every request that is over. */
+  readonly onRecord: (record: RequestRecord) => void;
   /** Of the management API; without one it answers only on loopback. */
   readonly adminToken: string | undefined;
   /** Who answers for what can be asked of it at other paths than `/bedrock`. */
@@ -145,6 +148,8 @@ export class Gateway {
     if (body === undefined) throw request.ended ?? new BodyError("aborted", "the client left during its upload");
     const route = findRoute(exchange);
     request.operation = route.operation.name;
+    request.streams = route.operation.streams;
+    if (route.operation.model === "path") [request.askedModel] = route.labels;
     checkRequiredHeaders(exchange.headers, snapshot.policy);
     if (this.#refusing) {
       const reason = "The store of what has been counted does not answer, and without it nothing is served.";
@@ -154,12 +159,14 @@ export class Gateway {
     switch (attempted.kind) {
       case "answer":
         request.usage = attempted.usage;
+        request.stopReason = attempted.stopReason;
         // Before the answer, so that whoever has it sees it counted.
         if (!exchange.aborted) settle(request, "success", snapshot.governance, this.#services);
         this.#services.metrics.overhead((performance.now() - request.startedAt - request.upstreamMs) * 1000);
         return replyWhole(request, attempted, cors);
       case "stream":
-        this.#services.metrics.firstByte((performance.now() - request.startedAt) / 1000);
+        request.firstEventMs = performance.now() - request.startedAt;
+        this.#services.metrics.firstByte(request.firstEventMs / 1000);
         return replyStream(request, attempted, cors);
       case "failure":
         return attempted.reply instanceof BedrockError

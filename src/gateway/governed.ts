@@ -33,7 +33,7 @@ export async function identifyClient(
   { governance, enforceAuth }: { readonly governance: Governance; readonly enforceAuth: boolean },
 ): Promise<Identity | undefined> {
   const identity = await identify(request, auth, bodyHash, governance, enforceAuth);
-  request.virtualKey = identity?.name;
+  request.identity = identity;
   return identity;
 }
 
@@ -181,14 +181,19 @@ function weighted(
 }
 
 /** The dimensions a client names: `x-bf-env`, and `x-bf-dim-<name>`. */
-function dimensionsOf(headers: RequestHeaders): ReadonlyMap<string, string> {
-  const dimensions = new Map<string, string>();
+export function dimensionsOf(headers: RequestHeaders): ReadonlyMap<string, string> {
+  let dimensions: Map<string, string> | undefined;
   const environment = headers.get("x-bf-env");
-  if (environment !== undefined) dimensions.set("env", environment);
-  for (const [name, value] of headers)
-    if (name.startsWith(dimensionPrefix)) dimensions.set(name.slice(dimensionPrefix.length), value);
-  return dimensions;
+  if (environment !== undefined) dimensions = new Map([["env", environment]]);
+  for (const [name, value] of headers) {
+    if (!name.startsWith(dimensionPrefix)) continue;
+    dimensions ??= new Map();
+    dimensions.set(name.slice(dimensionPrefix.length), value);
+  }
+  return dimensions ?? noDimensions;
 }
+
+const noDimensions: ReadonlyMap<string, string> = new Map();
 
 /**
  * Admits the request to a target, with a reservation of the most it can cost. What it was admitted with to a target that
@@ -268,7 +273,7 @@ export function settle(
     count(request, governance.prices.cost(provider, model, tokensOf(usage), now), metrics, onProblem);
     return;
   }
-  if (request.attempts === 0 && usage === undefined) {
+  if (request.attempts.length === 0 && usage === undefined) {
     governance.release(admission);
     return;
   }

@@ -38,7 +38,6 @@ export async function answerMock(
   body: Buffer,
   provider: MockProvider,
 ): Promise<Attempted> {
-  request.attempts = 1;
   const modelId = model ?? "";
   const label = route.labels[0] ?? "";
   switch (route.operation.name) {
@@ -129,8 +128,8 @@ async function pause(ms: number, request: ActiveRequest): Promise<void> {
   request.upstreamMs += performance.now() - from;
 }
 
-function whole({ headers, body }: ClientAnswer, usage?: WholeAnswer["usage"]): WholeAnswer {
-  return { kind: "answer", status: 200, headers, body, usage };
+function whole({ headers, body, stopReason }: ClientAnswer, usage?: WholeAnswer["usage"]): WholeAnswer {
+  return { kind: "answer", status: 200, headers, body, usage, stopReason };
 }
 
 function object(value: JsonObject): WholeAnswer {

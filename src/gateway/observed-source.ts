@@ -40,6 +40,10 @@ export class ObservedSource implements FrameSource {
     return this.#source.usage();
   }
 
+  stopReason(): string | undefined {
+    return this.#source.stopReason();
+  }
+
   exception(): string | undefined {
     return this.#source.exception();
   }

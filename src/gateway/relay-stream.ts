@@ -2,7 +2,7 @@
 
 import { BedrockError } from "../bedrock/errors.ts";
 import { encodeException, type Frame, FrameCutter, FrameError, readFrame } from "../bedrock/event-stream.ts";
-import { type InvokeChunkFacts, readInvokeChunk, readMetadataUsage } from "../bedrock/stream-facts.ts";
+import { type InvokeChunkFacts, readInvokeChunk, readMetadataUsage, readStopReason } from "../bedrock/stream-facts.ts";
 import type { Usage } from "../telemetry/metrics.ts";
 import type { BodyReader, UpstreamAnswer, UpstreamError } from "../upstream/dispatch.ts";
 import type { FrameSink, FrameSource } from "./attempt.ts";
@@ -39,6 +39,7 @@ export class RelayStream implements FrameSource, BodyReader {
   #complete = false;
   #over: { readonly failure: BedrockError | undefined } | undefined;
   #usage: Usage | undefined;
+  #stopReason: string | undefined;
   #textBytes = 0;
   #exception: string | undefined;
 
@@ -83,6 +84,10 @@ export class RelayStream implements FrameSource, BodyReader {
 
   exception(): string | undefined {
     return this.#exception;
+  }
+
+  stopReason(): string | undefined {
+    return this.#stopReason;
   }
 
   usage(): { usage: Usage | undefined; estimated: boolean } {
@@ -182,6 +187,8 @@ export class RelayStream implements FrameSource, BodyReader {
   #onConverseEvent(frame: Frame): void {
     if (frame.type === "contentBlockDelta") {
       this.#textBytes += deltaBytes(frame.payload);
+    } else if (frame.type === "messageStop") {
+      this.#stopReason = readStopReason(frame.payload);
     } else if (frame.type === "metadata") {
       this.#complete = true;
       this.#usage = readMetadataUsage(frame.payload) ?? this.#usage;
@@ -192,6 +199,7 @@ export class RelayStream implements FrameSource, BodyReader {
     const facts: InvokeChunkFacts = readInvokeChunk(frame.payload);
     this.#textBytes += facts.textBytes;
     if (facts.usage !== undefined) this.#usage = { ...this.#usage, ...facts.usage };
+    this.#stopReason = facts.stopReason ?? this.#stopReason;
     if (facts.last) this.#complete = true;
   }
 }

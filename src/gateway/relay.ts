@@ -1,7 +1,8 @@
 /** The relay lane: one attempt at Bedrock with one key. Bytes up as they came, bytes down as they came. */
 import { BedrockError, isErrorType, statusOf } from "../bedrock/errors.ts";
 import { type Route, upstreamPath } from "../bedrock/operations.ts";
-import { readUsage, type StreamUsage } from "../bedrock/stream-facts.ts";
+import { stopReasonIn } from "../bedrock/stop-reason.ts";
+import { readStopReason, readUsage, type StreamUsage } from "../bedrock/stream-facts.ts";
 import type { ReplyHeaders } from "../http/exchange.ts";
 import { retryAfter } from "../providers/retry-after.ts";
 import { CredentialsError, type Resolved } from "../upstream/credentials.ts";
@@ -132,9 +133,14 @@ async function readAnswer(
   }
   if (!route.operation.streams) {
     const body = await answer.collect(maxAnswerBytes);
-    const usage = route.operation.name === "Converse" ? readConverseUsage(body) : usageFromHeaders(answer.headers);
-    if (usage === "not converse") return nonsense("The model's answer is not a Converse answer.");
-    return { kind: "answer", status: answer.status, headers, body, usage };
+    const { status } = answer;
+    if (route.operation.name === "Converse") {
+      const facts = readConverseFacts(body);
+      if (facts === undefined) return nonsense("The model's answer is not a Converse answer.");
+      return { kind: "answer", status, headers, body, ...facts };
+    }
+    const stopReason = route.operation.name === "InvokeModel" ? readStopReason(body) : undefined;
+    return { kind: "answer", status, headers, body, usage: usageFromHeaders(answer.headers), stopReason };
   }
   if (!text(answer.headers["content-type"])?.includes("application/vnd.amazon.eventstream")) {
     await answer.collect(maxErrorBytes);
@@ -168,17 +174,22 @@ async function readAnswer(
   }
 }
 
-/** The usage of a Converse answer, or that it is none: an object with `output` (an answer without one crashes clients). */
-function readConverseUsage(body: Buffer): StreamUsage | undefined | "not converse" {
+/**
+ * What a Converse answer says of itself; undefined when it is none: no object with `output` (an answer without one
+ * crashes clients).
+ */
+function readConverseFacts(
+  body: Buffer,
+): { readonly usage: StreamUsage | undefined; readonly stopReason: string | undefined } | undefined {
   let parsed: unknown;
   try {
     parsed = JSON.parse(body.toString("utf8"));
   } catch {
     // Not JSON is one of the ways not to be a Converse answer.
-    return "not converse";
+    return undefined;
   }
-  if (typeof parsed !== "object" || parsed === null || !("output" in parsed)) return "not converse";
-  return "usage" in parsed ? readUsage(parsed.usage) : undefined;
+  if (typeof parsed !== "object" || parsed === null || !("output" in parsed)) return undefined;
+  return { usage: "usage" in parsed ? readUsage(parsed.usage) : undefined, stopReason: stopReasonIn(parsed) };
 }
 
 /** Bedrock counts tokens of InvokeModel in headers (seen in recorded traffic, not in the service model). */

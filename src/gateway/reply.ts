@@ -62,6 +62,7 @@ export function replyStream(request: ActiveRequest, open: OpenStream, extra: Rep
       const { usage, estimated } = source.usage();
       request.usage = usage;
       request.usageEstimated = estimated;
+      request.stopReason = source.stopReason();
       resolve(ending);
     };
     const fail = (error: BedrockError): void => {

@@ -8,7 +8,7 @@ import type { Metrics } from "../telemetry/metrics.ts";
 import type { Upstream } from "../upstream/dispatch.ts";
 import type { ActiveRequest } from "./active-request.ts";
 import type { Attempted, Failure } from "./attempt.ts";
-import { walkKeys } from "./attempts.ts";
+import { noteEnd, walkKeys } from "./attempts.ts";
 import { type ClientAuth, type KnownCredentials, readClientAuth } from "./client-auth.ts";
 import type { TextFormat } from "./client-format.ts";
 import { bedrockKeys, type ClientKeys, translatedKeys } from "./client-keys.ts";
@@ -21,7 +21,14 @@ import { headersForUpstream } from "./headers.ts";
 import { type KeyWish, readPin, readSession } from "./key-source.ts";
 import { answerMock } from "./mock.ts";
 import { ownCatalogue } from "./model-list.ts";
-import type { BedrockKey, BedrockProvider, Provider, TranslatedKey, TranslatedProvider } from "./providers.ts";
+import type {
+  BedrockKey,
+  BedrockProvider,
+  MockProvider,
+  Provider,
+  TranslatedKey,
+  TranslatedProvider,
+} from "./providers.ts";
 import { type RelayCall, relay } from "./relay.ts";
 import { findTargets, replaceModel, type Target } from "./target.ts";
 import { finishedAnswer, readTranslateCall, type TranslateCall, translate } from "./translate.ts";
@@ -145,9 +152,9 @@ function nameOf({ reply }: Failure): string {
 
 /** @throws BedrockError for credentials that the provider does not take: another target is no substitute */
 async function attemptTarget(asked: Asked, asGiven: Turn): Promise<Attempted> {
-  const { request, route, snapshot } = asked;
+  const { request, snapshot } = asked;
   const { target, identity, keyId } = asGiven;
-  const { provider, model, body } = target;
+  const { provider, model } = target;
   request.provider = provider.name;
   request.model = model;
   request.key = undefined;
@@ -162,7 +169,7 @@ async function attemptTarget(asked: Asked, asGiven: Turn): Promise<Attempted> {
   const turn = allowedIds === undefined ? asGiven : { ...asGiven, wish: { ...asGiven.wish, allowedIds } };
   switch (provider.kind) {
     case "mock":
-      return refusable(() => answerMock(request, route, model, body, provider));
+      return mockTarget(asked, target, provider);
     case "translated": {
       const keys = translatedKeys(provider, turn.auth, turn.wish);
       return refusable(() => translateTarget(asked, turn, provider, keys));
@@ -182,6 +189,18 @@ async function refusable(attempt: () => Promise<Attempted>): Promise<Attempted> 
     if (!(error instanceof BedrockError)) throw error;
     return failure("nobody", error);
   }
+}
+
+/** The mock has no keys and is asked once. */
+async function mockTarget(
+  { request, route }: Asked,
+  { model, body }: Target,
+  provider: MockProvider,
+): Promise<Attempted> {
+  const attempt = request.beginAttempt(provider.name, model, { id: provider.name, name: provider.name });
+  const attempted = await refusable(() => answerMock(request, route, model, body, provider));
+  noteEnd(attempt, attempted, request);
+  return attempted;
 }
 
 function translateTarget(

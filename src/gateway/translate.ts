@@ -419,12 +419,19 @@ function cleaned(error: BedrockError, secrets: readonly string[]): BedrockError 
 }
 
 function answerOf(
-  { headers, body }: ClientAnswer,
+  { headers, body, stopReason }: ClientAnswer,
   usage: WholeAnswer["usage"],
   encoded: Encoded,
   extra: ReplyHeaders = [],
 ): WholeAnswer {
-  return { kind: "answer", status: 200, headers: [...headers, ...ignoredHeader(encoded), ...extra], body, usage };
+  return {
+    kind: "answer",
+    status: 200,
+    headers: [...headers, ...ignoredHeader(encoded), ...extra],
+    body,
+    usage,
+    stopReason,
+  };
 }
 
 const maxIgnoredLength = 1024;

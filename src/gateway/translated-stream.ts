@@ -63,6 +63,10 @@ export class TranslatedStream implements FrameSource, BodyReader, EventFeed {
     return this.#source.exception();
   }
 
+  stopReason(): string | undefined {
+    return this.#source.stopReason();
+  }
+
   usage(): { usage: Usage | undefined; estimated: boolean } {
     const own = this.#source.usage();
     if (own.usage !== undefined && !own.estimated) return own;

@@ -81,6 +81,7 @@ export interface AttemptRecord {
   readonly status: number;
   readonly outcome: Outcome;
   readonly errorType: string | undefined;
+  readonly errorClass: ErrorClass | undefined;
   /** Sixteen hexadecimal digits; the upstream was sent it in `traceparent`. */
   readonly spanId: string | undefined;
 }

@@ -70,6 +70,7 @@ const gateway = new Gateway(
     hash: (body) => (body.length < hashOffThreadBytes ? sha256Hex(body) : supervisor.call("hash", body)),
     metrics,
     log,
+    onRecord: () => undefined,
     onProblem: (message) => log.warn(message),
     adminToken: start.adminToken,
     admin: {

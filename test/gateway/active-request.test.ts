@@ -170,9 +170,9 @@ describe("the headers of an answer", () => {
     const active = Object.assign(request({ "x-request-id": "r" }), {
       provider: "bedrock",
       model: "m:0",
-      key: "main",
-      attempts: 2,
+      key: { id: "k", name: "main" },
     });
+    for (const _ of [1, 2]) active.beginAttempt("bedrock", "m:0", { id: "k", name: "main" });
     expect(headersOf(active)).toEqual({
       "x-amzn-requestid": "r",
       "x-bifrost-provider": "bedrock",

@@ -152,21 +152,21 @@ describe("one key", () => {
     expect(await settled(run())).toMatchObject({ kind: "answer", status: 200 });
     expect(tokens()).toEqual(["a"]);
     expect(statuses).toEqual(["200"]);
-    expect(request).toMatchObject({ provider: "bedrock", key: "a", model: "m", attempts: 1 });
+    expect(request).toMatchObject({ provider: "bedrock", key: { name: "a" }, model: "m", attempts: { length: 1 } });
   });
 
   test("is asked again after 5xx and network faults, as often as the configuration says, and no more", async () => {
     const broken = new UpstreamError("broken", "reset");
     const { run, request, statuses } = setUp({ deeds: [down, broken, { status: 500 }], max: 2 });
     expect(await settled(run())).toMatchObject({ kind: "failure", reply: { status: 500 } });
-    expect(request.attempts).toBe(3);
+    expect(request.attempts).toHaveLength(3);
     expect(statuses).toEqual(["503", "503", "500"]);
   });
 
   test("is not asked again when the configuration says so", async () => {
     const { run, request } = setUp({ deeds: [down], max: 0 });
     expect(await settled(run())).toMatchObject({ kind: "failure", reply: { status: 503 } });
-    expect(request.attempts).toBe(1);
+    expect(request.attempts).toHaveLength(1);
   });
 
   test.each<readonly [string, Deed, number]>([
@@ -180,7 +180,7 @@ describe("one key", () => {
   ])("is not asked again after %s", async (_what, deed, status) => {
     const { run, request } = setUp({ keys: [key("a"), key("b")], deeds: [deed] });
     expect(await settled(run())).toMatchObject({ kind: "failure", reply: { status } });
-    expect(request.attempts).toBe(1);
+    expect(request.attempts).toHaveLength(1);
   });
 
   test("waits longer before each repetition", async () => {
@@ -188,13 +188,13 @@ describe("one key", () => {
     const { run, request } = setUp({ deeds: [down, down, ok], max: 5 });
     const done = run();
     await vi.advanceTimersByTimeAsync(99);
-    expect(request.attempts).toBe(1);
+    expect(request.attempts).toHaveLength(1);
     await vi.advanceTimersByTimeAsync(1);
-    expect(request.attempts).toBe(2);
+    expect(request.attempts).toHaveLength(2);
     await vi.advanceTimersByTimeAsync(199);
-    expect(request.attempts).toBe(2);
+    expect(request.attempts).toHaveLength(2);
     await vi.advanceTimersByTimeAsync(1);
-    expect(request.attempts).toBe(3);
+    expect(request.attempts).toHaveLength(3);
     expect(await done).toMatchObject({ kind: "answer" });
     vi.restoreAllMocks();
   });
@@ -215,7 +215,7 @@ describe("several keys", () => {
     const { run, request, tokens } = setUp({ keys: three, deeds: [throttled, ok] });
     expect(await settled(run())).toMatchObject({ kind: "answer" });
     expect(tokens()).toHaveLength(2);
-    expect(request.key).toBe(tokens()[1]);
+    expect(request.key?.name).toBe(tokens()[1]);
   });
 
   test("A49 with refused credentials are walked without a pause, and end in a 503 that says so", async () => {
@@ -330,7 +330,7 @@ describe("a request that ends early", () => {
     await vi.advanceTimersByTimeAsync(1);
     exchange.leave();
     expect(await done).toMatchObject({ kind: "failure" });
-    expect(request.attempts).toBe(1);
+    expect(request.attempts).toHaveLength(1);
     expect(vi.getTimerCount()).toBe(0);
   });
 

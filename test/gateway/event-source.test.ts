@@ -17,6 +17,7 @@ const delta = (text: string): ConverseEvent => ({ contentBlockDelta: { contentBl
 /** Frames that are easy to read: the event's name, or for a delta its JSON. */
 const format: StreamFormat = {
   headers: [],
+  stopReason: () => undefined,
   encode: (event) => Object.entries(event).map(([name]) => Buffer.from(`${name};`)),
 };
 
@@ -136,6 +137,7 @@ describe("a stream of Converse events", () => {
   test("passes on what came before an event that the client's format cannot say, then fails", () => {
     const refusing: StreamFormat = {
       headers: [],
+      stopReason: () => undefined,
       encode: (event) => {
         if ("contentBlockDelta" in event) throw new BedrockError("ModelErrorException", "no form");
         return format.encode(event);
@@ -150,6 +152,7 @@ describe("a stream of Converse events", () => {
   test("ends the client's stream in order even for a fault of the gateway, and does not hide it", () => {
     const faulty: StreamFormat = {
       headers: [],
+      stopReason: () => undefined,
       encode: () => {
         throw new TypeError("a bug");
       },

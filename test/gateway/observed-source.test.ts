@@ -22,6 +22,9 @@ class Scripted implements FrameSource {
   usage() {
     return { usage, estimated: false };
   }
+  stopReason(): string {
+    return "end_turn";
+  }
   exception(): string | undefined {
     return this.passed;
   }

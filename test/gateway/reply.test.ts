@@ -103,6 +103,10 @@ class Source implements FrameSource {
     return { usage: { inputTokens: 1, outputTokens: 2 }, estimated: true };
   }
 
+  stopReason(): string {
+    return "end_turn";
+  }
+
   exception(): string | undefined {
     return this.passed;
   }

@@ -172,14 +172,15 @@ describe("targets", () => {
     expect(request).toMatchObject({
       provider: "three",
       model: "m3",
-      key: "key-of-three",
-      attempts: 3,
+      key: { name: "key-of-three" },
+      attempts: { length: 3 },
       fallbackIndex: 2,
     });
     expect(request.id).toBe("id-of-three");
-    expect(request.trail.map(({ provider, status }) => [provider, status])).toEqual([
-      ["one", 503],
-      ["two", 503],
+    expect(request.attempts.map(({ provider, ended }) => [provider, ended?.status, ended?.outcome])).toEqual([
+      ["one", 503, "error"],
+      ["two", 503, "error"],
+      ["three", 200, "success"],
     ]);
   });
 
@@ -187,7 +188,13 @@ describe("targets", () => {
     const deeds = { one: down, two: { status: 429, type: "ThrottlingException" }, three: down };
     const { run, request } = setUp({ deeds, headers: chain });
     expect(await run()).toMatchObject({ kind: "failure", reply: { status: 503, type: "ServiceUnavailableException" } });
-    expect(request).toMatchObject({ provider: "one", model: "m", key: "key-of-one", attempts: 3, fallbackIndex: 0 });
+    expect(request).toMatchObject({
+      provider: "one",
+      model: "m",
+      key: { name: "key-of-one" },
+      attempts: { length: 3 },
+      fallbackIndex: 0,
+    });
     expect(request.id).toBe("id-of-one");
   });
 

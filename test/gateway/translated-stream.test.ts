@@ -52,6 +52,7 @@ class ScriptedDialect implements DialectStream {
 /** Frames that are easy to read. */
 const client: StreamFormat = {
   headers: [],
+  stopReason: () => undefined,
   encode: (event) => Object.entries(event).map(([name]) => Buffer.from(`${name};`)),
 };
 
@@ -147,6 +148,7 @@ describe("a translated stream", () => {
     const written: ConverseEvent[] = [];
     const format: StreamFormat = {
       headers: [],
+      stopReason: () => undefined,
       encode: (event) => {
         written.push(event);
         return client.encode(event);

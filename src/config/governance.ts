@@ -142,6 +142,11 @@ const virtualKeySchema = z.strictObject({
   ...limited,
   max_concurrency: z.int().min(1).max(1_000_000).nullable().default(null),
   unpriced_models: z.enum(["allow", "refuse"]).default("allow").describe("Models whose price is unknown."),
+  disable_content_logging: z
+    .boolean()
+    .nullable()
+    .default(null)
+    .describe("What the request log keeps of content: false keeps it, true does not, null as the log's own setting."),
 });
 
 const modelLimitSchema = z.strictObject({

@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { governanceSchema } from "./governance.ts";
+import { observabilitySchema } from "./observability.ts";
 
 const headerName = z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, "must be the name of a header");
 const headerValue = z.string().regex(/^[\t\x20-\x7e\x80-\xff]*$/, "must be a header value without line breaks");
@@ -173,7 +174,7 @@ const fileFields = {
   semantic_cache: z
     .strictObject({ enabled: z.literal(false, "the semantic cache is not supported by this version").default(false) })
     .prefault({}),
-  observability: z.strictObject({}).prefault({}),
+  observability: observabilitySchema.prefault({}),
   storage: z
     .strictObject({
       kind: z

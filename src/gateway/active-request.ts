@@ -6,6 +6,7 @@ import type { Identity } from "../governance/identity.ts";
 import type { Exchange, ReplyHeaders } from "../http/exchange.ts";
 import type { Outcome, Usage } from "../telemetry/metrics.ts";
 import type { CacheRecord, ErrorClass, KeyName, TraceContext } from "../telemetry/request-record.ts";
+import type { KeptContent } from "./content.ts";
 
 const printable = /^[\x21-\x7e]{1,128}$/;
 const maxTimeoutMs = 24 * 60 * 60 * 1000;
@@ -60,6 +61,8 @@ export class ActiveRequest {
   /** What the cache had to say. */
   cache: CacheRecord | undefined;
   trace: TraceContext | undefined;
+  /** What was asked and answered, where somebody wants it. */
+  content: KeptContent | undefined;
   /** The routing rules that have sent it elsewhere. */
   rules: readonly string[] = [];
   /** What it holds of the limits it was admitted to. */

@@ -210,6 +210,7 @@ export class Gateway {
       known: withVirtualKeys(configuredCredentials(config.providers), governance),
       governance,
       enforceAuth: config.client.enforce_auth_on_inference,
+      observability: config.observability,
     };
   }
 }

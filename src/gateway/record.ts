@@ -91,7 +91,7 @@ function recordOf(request: ActiveRequest, ending: Ending): RequestRecord {
     dimensions: dimensionsOf(exchange.headers),
     session: exchange.headers.get("x-bf-session-id")?.slice(0, maxTextLength),
     trace: request.trace,
-    content: undefined,
+    content: request.content?.record(),
   };
 }
 

@@ -18,6 +18,7 @@ export function replyWhole(request: ActiveRequest, answer: WholeAnswer, extra: R
   const headers = [...answer.headers, ...request.ownHeaders(), request.serverTiming(), ...extra];
   if (request.exchange.aborted) return { status: answer.status, outcome: "cancelled" };
   request.exchange.reply(answer.status, headers, answer.body);
+  request.content?.answer(answer.body);
   return { status: answer.status, outcome: "success" };
 }
 
@@ -74,6 +75,7 @@ export function replyStream(request: ActiveRequest, open: OpenStream, extra: Rep
     source.start({
       frames: (bytes, complete) => {
         if (done) return true;
+        request.content?.frames(bytes);
         return stream.write(bytes, complete ? undefined : firstFrameByte);
       },
       end: (failure) => {

@@ -2,6 +2,7 @@
 import type { ConverseResponse, GuardrailConfig } from "../bedrock/converse.ts";
 import { BedrockError, refuseField } from "../bedrock/errors.ts";
 import type { Route } from "../bedrock/operations.ts";
+import type { ObservabilityConfig } from "../config/observability.ts";
 import type { Governance } from "../governance/governance.ts";
 import type { Identity } from "../governance/identity.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
@@ -13,6 +14,7 @@ import { type ClientAuth, type KnownCredentials, readClientAuth } from "./client
 import type { TextFormat } from "./client-format.ts";
 import { bedrockKeys, type ClientKeys, translatedKeys } from "./client-keys.ts";
 import type { CompiledPolicy } from "./client-policy.ts";
+import { keepContent } from "./content.ts";
 import { failure } from "./failures.ts";
 import { withoutForeignReasoning } from "./foreign-reasoning.ts";
 import { admitTarget, allowedKeys, identifyClient, routeRequest } from "./governed.ts";
@@ -51,6 +53,7 @@ export interface Snapshot {
   readonly governance: Governance;
   /** Every request needs a virtual key. */
   readonly enforceAuth: boolean;
+  readonly observability: ObservabilityConfig;
 }
 
 /** A request with what it needs on its way. */
@@ -85,6 +88,8 @@ export async function attemptTargets(asked: Asked): Promise<Attempted> {
   const bodyHash = once(() => services.hash(body));
   const auth = readClientAuth(exchange, snapshot, snapshot.known);
   const identity = await identifyClient(request, auth, bodyHash, snapshot);
+  request.content = keepContent(exchange.headers, identity, snapshot.observability);
+  request.content?.request(body);
   const ownModels = await ownCatalogue(route, snapshot.providers, exchange.query, services);
   const isOurs = route.operation.name === "GetFoundationModel" || snapshot.providers.every(isTranslated);
   if (ownModels !== undefined && isOurs) return ownModels(undefined);

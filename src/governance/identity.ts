@@ -13,6 +13,8 @@ export interface Identity {
   readonly customer: Named | undefined;
   readonly permissions: Permissions;
   readonly refusesUnpriced: boolean;
+  /** Whether what it asks and is answered is kept; undefined leaves it to the configuration. */
+  readonly keepsContent: boolean | undefined;
   /** Milliseconds since 1970. */
   readonly expiresAt: number | undefined;
   /** Whose limits hold for each of its requests: its own, its team's, its customer's. */
@@ -143,6 +145,7 @@ function entryOf(
       customer: customer && { id: customer.id, name: customer.name },
       permissions: new Permissions(key),
       refusesUnpriced: key.unpriced_models === "refuse",
+      keepsContent: key.disable_content_logging === null ? undefined : !key.disable_content_logging,
       expiresAt: key.expires_at === null ? undefined : Date.parse(key.expires_at),
       holders,
       holderAt: (provider) => atProviders.get(provider) ?? providerConfigHolder(key, provider),

@@ -113,6 +113,10 @@ export interface RecordedContent {
   readonly request: string | undefined;
   /** The answer's body as text, or what a stream said. */
   readonly answer: string | undefined;
+  /** The request log may have it. */
+  readonly logged: boolean;
+  /** Traces may have it. */
+  readonly traced: boolean;
 }
 
 /** Whose fault it was. The original's closed set of `error_type`, as far as it applies. */

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { BedrockError } from "../../src/bedrock/errors.ts";
 import { matchOperation } from "../../src/bedrock/operations.ts";
+import { observabilitySchema } from "../../src/config/observability.ts";
 import { ActiveRequest } from "../../src/gateway/active-request.ts";
 import { compilePolicy } from "../../src/gateway/client-policy.ts";
 import type { BedrockKey, BedrockProvider, Provider } from "../../src/gateway/providers.ts";
@@ -139,6 +140,7 @@ function setUp(setup: Setup = {}) {
         known: { secretOf: () => undefined },
         governance: kit({}).governance,
         enforceAuth: false,
+        observability: observabilitySchema.parse({}),
       },
       services: {
         upstream,

@@ -4,6 +4,7 @@ import { BedrockError, refuseField } from "../bedrock/errors.ts";
 import type { Admission } from "../governance/governance.ts";
 import type { Identity } from "../governance/identity.ts";
 import type { Exchange, ReplyHeaders } from "../http/exchange.ts";
+import type { KeyChoice } from "../keys/attempt.ts";
 import type { Outcome, Usage } from "../telemetry/metrics.ts";
 import type { CacheRecord, ErrorClass, KeyName, TraceContext } from "../telemetry/request-record.ts";
 import type { KeptContent } from "./content.ts";
@@ -16,6 +17,8 @@ export interface OpenAttempt {
   readonly provider: string;
   readonly model: string | undefined;
   readonly key: KeyName;
+  /** Why with this key; undefined where there are none to choose from. */
+  readonly choice: KeyChoice | undefined;
   readonly fallbackIndex: number;
   /** In the terms of `performance.now()`. */
   readonly startedAt: number;
@@ -150,10 +153,15 @@ export class ActiveRequest {
   }
 
   /** Notes that an attempt begins. */
-  beginAttempt(provider: string, model: string | undefined, { id, name }: KeyName): OpenAttempt {
+  beginAttempt(
+    provider: string,
+    model: string | undefined,
+    { id, name }: KeyName,
+    choice: KeyChoice | undefined,
+  ): OpenAttempt {
     const { fallbackIndex } = this;
     const startedAt = performance.now();
-    const attempt = { provider, model, key: { id, name }, fallbackIndex, startedAt, ended: undefined };
+    const attempt = { provider, model, key: { id, name }, choice, fallbackIndex, startedAt, ended: undefined };
     this.attempts.push(attempt);
     return attempt;
   }

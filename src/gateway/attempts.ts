@@ -13,7 +13,7 @@ import type { Provider, Retries } from "./providers.ts";
 import { notServed } from "./target.ts";
 
 /** An attempt at a key, as far as this file goes. */
-export type Turn<Key> = Pick<Attempt<Key>, "kind" | "key" | "answering" | "success" | "failure"> & {
+export type Turn<Key> = Pick<Attempt<Key>, "kind" | "key" | "choice" | "answering" | "success" | "failure"> & {
   again(now: number): Turn<Key>;
 };
 
@@ -99,7 +99,7 @@ async function attemptOnce<Key extends Choosable>(
   turn: Turn<Key>,
   tried: readonly Key[],
 ): Promise<Attempted> {
-  const noted = request.beginAttempt(provider.name, request.model, turn.key);
+  const noted = request.beginAttempt(provider.name, request.model, turn.key, turn.choice);
   // A silent stream is left for another key or target; where there is none, it is waited for.
   const elsewhere = !isLast || (tried.length + 1 < provider.keys.length && keys.hasOther([...tried, turn.key]));
   const patienceMs = elsewhere ? provider.streamStartMs : undefined;

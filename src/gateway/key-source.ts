@@ -31,6 +31,7 @@ export function ownKey<Key>(key: Key, budget: RetryBudget): KeySource<Key> {
   const turn = {
     kind: "attempt",
     key,
+    choice: "direct",
     answering: nothing,
     success: nothing,
     failure: nothing,

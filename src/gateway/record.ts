@@ -39,7 +39,7 @@ function recordOf(request: ActiveRequest, ending: Ending): RequestRecord {
   const durationMs = now - startedAt;
   const cancelled = ending.outcome === "cancelled";
   const attempts = request.attempts.map((attempt): AttemptRecord => {
-    const { provider, model, key, fallbackIndex } = attempt;
+    const { provider, model, key, choice, fallbackIndex } = attempt;
     const ended = attempt.ended ?? {
       at: now,
       status: cancelled ? 499 : ending.status,
@@ -51,6 +51,7 @@ function recordOf(request: ActiveRequest, ending: Ending): RequestRecord {
       provider,
       model,
       key,
+      choice,
       fallbackIndex,
       startedAfterMs: attempt.startedAt - startedAt,
       durationMs: ended.at - attempt.startedAt,

@@ -202,7 +202,7 @@ async function mockTarget(
   { model, body }: Target,
   provider: MockProvider,
 ): Promise<Attempted> {
-  const attempt = request.beginAttempt(provider.name, model, { id: provider.name, name: provider.name });
+  const attempt = request.beginAttempt(provider.name, model, { id: provider.name, name: provider.name }, undefined);
   const attempted = await refusable(() => answerMock(request, route, model, body, provider));
   noteEnd(attempt, attempted, request);
   return attempted;

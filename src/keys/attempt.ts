@@ -21,6 +21,24 @@ export type FailureKind =
   | "client"
   | "cancelled";
 
+/**
+ * Why an attempt is made with its key: the client wants it; its session has it; the strategy has chosen it, or it was the
+ * only one available; it is asked whether it works again; nothing else is left; it is asked once more. `direct`: it is
+ * the client's own.
+ */
+export type KeyChoice =
+  | "pinned"
+  | "session"
+  | "weighted"
+  | "adaptive"
+  | "least-busy"
+  | "latency"
+  | "only"
+  | "probe"
+  | "last_resort"
+  | "again"
+  | "direct";
+
 export interface SessionBinding {
   readonly tag: Tag;
   readonly ttlMs: number;
@@ -39,6 +57,7 @@ export interface Member<K> extends CoolingName {
 export class Attempt<K> {
   readonly kind = "attempt";
   readonly key: K;
+  readonly choice: KeyChoice;
   /** Whether this is the one attempt that finds out if an open circuit can be closed. */
   readonly isProbe: boolean;
   readonly #state: KeyState;
@@ -57,7 +76,9 @@ export class Attempt<K> {
     probe: number,
     isTrial: boolean,
     session: SessionBinding | undefined,
+    choice: KeyChoice,
   ) {
+    this.choice = choice;
     this.#state = state;
     this.#member = member;
     this.#session = session;
@@ -122,7 +143,7 @@ export class Attempt<K> {
 
   /** Once more at the same key, however it is by now: the repetition after a network fault, for instance. */
   again(now: number): Attempt<K> {
-    return beginAttempt(this.#state, this.#member, now, this.#session);
+    return beginAttempt(this.#state, this.#member, now, this.#session, "again");
   }
 
   /** Ends the attempt once. False when it was over, or when its slot belongs to another key by now. */
@@ -139,8 +160,9 @@ export function beginAttempt<K>(
   member: Member<K>,
   now: number,
   session: SessionBinding | undefined,
+  choice: KeyChoice,
 ): Attempt<K> {
   const isClosed = state.circuit.phase(member.slot, tickOf(now)) === "closed";
   const probe = isClosed ? 0 : state.circuit.takeProbe(member.slot, now);
-  return new Attempt(state, member, probe, !isClosed, session);
+  return new Attempt(state, member, probe, !isClosed, session, choice);
 }

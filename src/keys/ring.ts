@@ -111,7 +111,7 @@ export class KeyRing<K extends Choosable> {
     const members = this.#membersFor(request.model);
     const session = this.#sessionOf(request);
     const bound = session && this.#boundTo(session, members, request, now);
-    if (bound !== undefined) return beginAttempt(this.#state, bound, now, session);
+    if (bound !== undefined) return beginAttempt(this.#state, bound, now, session, "session");
     const chosen = this.#available(members, request, now, roll, session);
     return chosen ?? this.#refusal(members, request, now);
   }
@@ -144,7 +144,7 @@ export class KeyRing<K extends Choosable> {
     const isWell = is !== "credential" && is !== "cooling";
     const isAsked = request.lastResort === true && mayBeAsked(this.#state, member, tickOf(now));
     if (!isWell && !isAsked) return this.#refusal([member], request, now);
-    return beginAttempt(this.#state, member, now, this.#sessionOf(request));
+    return beginAttempt(this.#state, member, now, this.#sessionOf(request), "pinned");
   }
 
   /** The key of the session while it is fit and well; a session whose key is not loses it. */
@@ -189,14 +189,16 @@ export class KeyRing<K extends Choosable> {
     const mayProbe = due !== undefined && due.weight > 0 && (request.tried?.length ?? 0) === 0;
     if (due !== undefined && (mayProbe || none)) {
       const probe = this.#state.circuit.takeProbe(due.slot, now);
-      if (probe !== 0) return new Attempt(this.#state, due, probe, true, session);
+      if (probe !== 0) return new Attempt(this.#state, due, probe, true, session, "probe");
     }
     // Keys of weight 0 serve when no other can.
     const candidates = ready.length > 0 ? ready : spare;
+    const { strategy } = this.#options;
     const chosen = none
       ? this.#lastResort(members, request, now)
-      : pick(this.#options.strategy, candidates, this.#state.stats, now, roll);
-    return chosen && beginAttempt(this.#state, chosen, now, session);
+      : pick(strategy, candidates, this.#state.stats, now, roll);
+    const choice = none ? "last_resort" : candidates.length === 1 ? "only" : strategy;
+    return chosen && beginAttempt(this.#state, chosen, now, session, choice);
   }
 
   /** The key that is soonest well again, once for a request. */

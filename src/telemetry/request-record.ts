@@ -71,6 +71,11 @@ export interface AttemptRecord {
   readonly provider: string;
   readonly model: string | undefined;
   readonly key: KeyName;
+  /**
+   * Why with this key: `pinned` by the client, its `session`'s, chosen by a strategy (its name) or the `only` one
+   * available, a `probe` whether it works again, the `last_resort`, the same one `again`, or the client's own (`direct`).
+   */
+  readonly choice: string | undefined;
   /** Which target it was made for: 0 is the first, 1 the first fallback. */
   readonly fallbackIndex: number;
   /** From the request's arrival. */

@@ -172,7 +172,7 @@ describe("the headers of an answer", () => {
       model: "m:0",
       key: { id: "k", name: "main" },
     });
-    for (const _ of [1, 2]) active.beginAttempt("bedrock", "m:0", { id: "k", name: "main" });
+    for (const _ of [1, 2]) active.beginAttempt("bedrock", "m:0", { id: "k", name: "main" }, "only");
     expect(headersOf(active)).toEqual({
       "x-amzn-requestid": "r",
       "x-bifrost-provider": "bedrock",

@@ -20,7 +20,7 @@ function setUp(headers: Readonly<Record<string, string>> = {}) {
   const exchange = new FakeExchange({ headers });
   const request = Object.assign(new ActiveRequest(exchange), { provider: "bedrock", model: "m", key });
   const attempt = (attempted: Attempted) => {
-    const begun = request.beginAttempt("bedrock", "m", key);
+    const begun = request.beginAttempt("bedrock", "m", key, "weighted");
     noteEnd(begun, attempted, request);
   };
   const lines: string[] = [];
@@ -43,7 +43,13 @@ describe("the record of a request", () => {
     request.stopReason = "end_turn";
     const made = end({ status: 200, outcome: "success" });
     expect(made.attempts).toMatchObject([
-      { status: 429, outcome: "error", errorType: "ThrottlingException", errorClass: "provider_rate_limited" },
+      {
+        choice: "weighted",
+        status: 429,
+        outcome: "error",
+        errorType: "ThrottlingException",
+        errorClass: "provider_rate_limited",
+      },
       { status: 200, outcome: "success", errorType: undefined, errorClass: undefined },
     ]);
     expect(made).toMatchObject({ outcome: "success", errorClass: undefined, stopReason: "end_turn" });
@@ -74,7 +80,7 @@ describe("the record of a request", () => {
 
   test("of a client that left has status 499, and so has what it did not wait for", () => {
     const { exchange, request, end } = setUp();
-    request.beginAttempt("bedrock", "m", key);
+    request.beginAttempt("bedrock", "m", key, "weighted");
     exchange.leave();
     const made = end({ status: 200, outcome: "cancelled" });
     expect(made).toMatchObject({ status: 499, outcome: "cancelled", errorClass: "caller_cancelled" });

@@ -328,3 +328,29 @@ describe("a key that is out of service, as the last resort", () => {
     expect(attemptOf(ring, {}, start + 30_200).key.id).toBe("a");
   });
 });
+
+describe("an attempt says why it is made with its key", () => {
+  const session = { id: "s", scope: "" };
+
+  it("because the client wants it, the strategy chose it, or there was no other", () => {
+    const { ring } = kit([key("a"), key("b")]);
+    expect(attemptOf(ring, { pin: { id: "a" } }).choice).toBe("pinned");
+    const chosen = attemptOf(ring);
+    expect(chosen.choice).toBe("weighted");
+    expect(attemptOf(ring, { tried: [chosen.key] }).choice).toBe("only");
+    expect(chosen.again(start).choice).toBe("again");
+  });
+
+  it("because its session has it", () => {
+    const { ring } = kit([key("a"), key("b")]);
+    attemptOf(ring, { session }).success(measured, start);
+    expect(attemptOf(ring, { session }).choice).toBe("session");
+  });
+
+  it("to see whether it works again, or because nothing else is left", () => {
+    const { ring } = kit([key("a")]);
+    fail(ring, "a", 20);
+    expect(attemptOf(ring, { lastResort: true }).choice).toBe("last_resort");
+    expect(attemptOf(ring, {}, start + 3_600_000).choice).toBe("probe");
+  });
+});

@@ -85,3 +85,23 @@ export function statusOf(name: string): number | undefined {
 export function errorBody(error: BedrockError): string {
   return JSON.stringify({ message: error.message, ...error.members });
 }
+
+/** The body of an error as S3's clients read it. */
+export function xmlErrorBody(error: BedrockError, requestId: string): string {
+  const members = [
+    ["Code", error.type],
+    ["Message", error.message],
+    ["RequestId", requestId],
+  ] as const;
+  const elements = members.map(([name, value]) => `<${name}>${xmlText(value)}</${name}>`);
+  return `<?xml version="1.0" encoding="UTF-8"?>\n<Error>${elements.join("")}</Error>`;
+}
+
+/** Characters that XML cannot hold, not even by number, become the one that stands for them. */
+function xmlText(text: string): string {
+  return text
+    .replaceAll("&", "&amp;")
+    .replaceAll("<", "&lt;")
+    .replaceAll(">", "&gt;")
+    .replace(/[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu, "\ufffd");
+}

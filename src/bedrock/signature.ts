@@ -9,10 +9,19 @@
  */
 import { createHmac, hash, timingSafeEqual } from "node:crypto";
 import { LRUCache } from "lru-cache";
+import { checkChunkSignatures, readAwsChunked } from "./aws-chunked.ts";
 import type { ErrorType } from "./errors.ts";
 
+/** The body that a signature is over. */
+export interface SignedPayload {
+  /** Lower-case hexadecimal SHA-256 of the body. Asked at most once, and not while anything cheaper is wrong. */
+  readonly bodyHash: () => string | Promise<string>;
+  /** Of S3's operations, which have a signing name of their own, their own idea of a path, and bodies signed in chunks. */
+  readonly s3?: { readonly body: Buffer; readonly hash: (bytes: Buffer) => string | Promise<string> } | undefined;
+}
+
 /** A request as it arrived. */
-export interface ReceivedRequest {
+export interface ReceivedRequest extends SignedPayload {
   /** Upper case. */
   readonly method: string;
   /** The raw path, `/bedrock` included. */
@@ -21,8 +30,6 @@ export interface ReceivedRequest {
   readonly query: string;
   /** Lower-case names, repeated headers joined with `, `; HTTP/2's `:authority` under its own name. */
   readonly headers: ReadonlyMap<string, string>;
-  /** Lower-case hexadecimal SHA-256 of the body. Asked at most once, and not while anything cheaper is wrong. */
-  readonly bodyHash: () => string | Promise<string>;
   /** Milliseconds since 1970. */
   readonly now: number;
 }
@@ -51,13 +58,20 @@ export interface SignatureRefusal {
 
 export type Verification = { readonly ok: true } | SignatureRefusal;
 
+type SigningName = "bedrock" | "s3";
+
 const algorithm = "AWS4-HMAC-SHA256";
-const service = "bedrock";
 const unsignedPayload = "UNSIGNED-PAYLOAD";
+/** What S3's clients say instead of a hash, and whether chunks and trailers are signed then. */
+const streamingPayloads: ReadonlyMap<string, "unsigned" | "chunks" | "chunks_and_trailer"> = new Map([
+  ["STREAMING-UNSIGNED-PAYLOAD-TRAILER", "unsigned"],
+  ["STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "chunks"],
+  ["STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER", "chunks_and_trailer"],
+]);
 const contentHash = "x-amz-content-sha256";
 const maxSkewMs = 5 * 60_000;
 
-/** A key serves one secret, day and region. A client chooses its region's name, so there must be a limit. */
+/** A key serves one secret, day, region and service. A client chooses its region's name, so there must be a limit. */
 const signingKeys = new LRUCache<string, Buffer>({ max: 1000 });
 
 /** The access key id an `authorization` header names, however broken the rest; undefined when it names none. */
@@ -119,15 +133,17 @@ export async function verifySignature(
   const authorization = parseAuthorization(request.headers.get("authorization") ?? "");
   if (!authorization.ok) return authorization;
   const wrong =
-    checkScope(authorization, expected.region) ??
+    checkScope(authorization, serviceOf(request), expected.region) ??
     checkTime(authorization, request.headers.get("x-amz-date"), request.now) ??
     checkSignedHeaders(authorization.signedHeaders, request.headers);
   if (wrong !== undefined) return wrong;
 
   const declared = request.headers.get(contentHash);
-  if (declared !== undefined && declared !== unsignedPayload && !isHash(declared)) {
+  const streaming = request.s3 === undefined ? undefined : streamingPayloads.get(declared ?? "");
+  if (declared !== undefined && declared !== unsignedPayload && streaming === undefined && !isHash(declared)) {
+    const others = request.s3 === undefined ? "" : `, ${[...streamingPayloads.keys()].join(", ")}`;
     return invalid(
-      `${contentHash} must be the SHA-256 of the body in lower-case hexadecimal, or '${unsignedPayload}'.`,
+      `${contentHash} must be the SHA-256 of the body in lower-case hexadecimal, or '${unsignedPayload}'${others}.`,
     );
   }
   const payload = declared ?? (await request.bodyHash());
@@ -138,13 +154,42 @@ export async function verifySignature(
     );
   }
   // Only now, so that a stranger's large body is not hashed.
-  if (declared !== undefined && declared !== unsignedPayload && declared !== (await request.bodyHash())) {
+  if (request.s3 !== undefined && streaming !== undefined && streaming !== "unsigned") {
+    return checkChunks(request, request.s3, authorization, streaming === "chunks_and_trailer", secret);
+  }
+  const isHashed = declared !== undefined && declared !== unsignedPayload && streaming === undefined;
+  if (isHashed && declared !== (await request.bodyHash())) {
     return invalid(`${contentHash} does not match the SHA-256 of the body that arrived.`);
   }
   return { ok: true };
 }
 
-function checkScope(scope: Authorization, region: string | undefined): SignatureRefusal | undefined {
+/** @throws BedrockError ValidationException when the body has no chunks */
+async function checkChunks(
+  { headers }: ReceivedRequest,
+  { body, hash: hashOf }: NonNullable<SignedPayload["s3"]>,
+  authorization: Authorization,
+  signedTrailer: boolean,
+  secret: string,
+): Promise<Verification> {
+  const { date, region, signature } = authorization;
+  const time = headers.get("x-amz-date") ?? "";
+  const scope = scopeOf(date, region, "s3");
+  const key = signingKey(secret, date, region, "s3");
+  const wrong = await checkChunkSignatures(
+    readAwsChunked(body),
+    { seed: signature, time, scope, signedTrailer },
+    (text) => hmac(key, text).toString("hex"),
+    hashOf,
+  );
+  return wrong === undefined ? { ok: true } : invalid(`The body does not match what was signed: ${wrong}.`);
+}
+
+function checkScope(
+  scope: Authorization,
+  service: SigningName,
+  region: string | undefined,
+): SignatureRefusal | undefined {
   if (scope.terminator !== "aws4_request") {
     return invalid("Credential should be scoped with a valid terminator: 'aws4_request'.");
   }
@@ -198,11 +243,12 @@ function checkSignedHeaders(
 function isSigned(request: ReceivedRequest, authorization: Authorization, payload: string, secret: string): boolean {
   const { signedHeaders } = authorization;
   const values = signedHeaders.map((name) => tidy(headerValue(request.headers, name) ?? ""));
-  const head = `${request.method}\n${canonicalPath(request.path)}\n${canonicalQuery(request.query)}`;
+  const path = request.s3 === undefined ? canonicalPath(request.path) : request.path;
+  const rest = canonicalQuery(request.query);
   const matches = (headers: readonly string[]) => {
     const lines = signedHeaders.map((name, at) => `${name}:${headers[at]}\n`).join("");
-    const canonical = `${head}\n${lines}\n${signedHeaders.join(";")}\n${payload}`;
-    return isSignatureOf(canonical, request.headers.get("x-amz-date") ?? "", authorization, secret);
+    const canonical = `${request.method}\n${path}\n${rest}\n${lines}\n${signedHeaders.join(";")}\n${payload}`;
+    return isSignatureOf(canonical, request, authorization, secret);
   };
   if (matches(values)) return true;
   // A header that was sent twice is signed with `,` between its values; HTTP joins them with `, `, and means the same.
@@ -210,15 +256,25 @@ function isSigned(request: ReceivedRequest, authorization: Authorization, payloa
   return closed.some((value, at) => value !== values[at]) && matches(closed);
 }
 
-function isSignatureOf(canonical: string, time: string, scope: Authorization, secret: string): boolean {
+function isSignatureOf(canonical: string, request: ReceivedRequest, scope: Authorization, secret: string): boolean {
   const { date, region } = scope;
-  const toSign = `${algorithm}\n${time}\n${date}/${region}/${service}/aws4_request\n${hash("sha256", canonical, "hex")}`;
-  const expected = hmac(signingKey(secret, date, region), toSign);
+  const time = request.headers.get("x-amz-date") ?? "";
+  const service = serviceOf(request);
+  const toSign = `${algorithm}\n${time}\n${scopeOf(date, region, service)}\n${hash("sha256", canonical, "hex")}`;
+  const expected = hmac(signingKey(secret, date, region, service), toSign);
   return timingSafeEqual(expected, Buffer.from(scope.signature, "hex"));
 }
 
-function signingKey(secret: string, date: string, region: string): Buffer {
-  const id = `${date}\n${region}\n${secret}`;
+function serviceOf({ s3 }: ReceivedRequest): SigningName {
+  return s3 === undefined ? "bedrock" : "s3";
+}
+
+function scopeOf(date: string, region: string, service: SigningName): string {
+  return `${date}/${region}/${service}/aws4_request`;
+}
+
+function signingKey(secret: string, date: string, region: string, service: SigningName): Buffer {
+  const id = `${date}\n${region}\n${service}\n${secret}`;
   const known = signingKeys.get(id);
   if (known !== undefined) return known;
   const key = hmac(hmac(hmac(hmac(`AWS4${secret}`, date), region), service), "aws4_request");
@@ -242,7 +298,7 @@ function tidy(value: string): string {
   return value.replace(/[ \t\r\n]+/g, " ").replace(/^ | $/g, "");
 }
 
-/** The wire path with its empty and dot segments resolved and every segment percent-encoded once more. */
+/** The wire path with its empty and dot segments resolved and every segment percent-encoded once more; S3 signs it as it is. */
 function canonicalPath(path: string): string {
   const segments: string[] = [];
   for (const segment of path.split("/")) {

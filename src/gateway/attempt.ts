@@ -4,7 +4,7 @@ import type { ReplyHeaders } from "../http/exchange.ts";
 import type { FailureKind } from "../keys/attempt.ts";
 import type { Usage } from "../telemetry/metrics.ts";
 
-export type Attempted = WholeAnswer | OpenStream | Failure;
+export type Attempted = WholeAnswer | OpenStream | OpenBytes | Failure;
 
 /** A complete answer in the client's own wire format. */
 export interface WholeAnswer {
@@ -21,6 +21,16 @@ export interface WholeAnswer {
 export interface OpenStream {
   readonly kind: "stream";
   readonly headers: ReplyHeaders;
+  readonly source: FrameSource;
+}
+
+/** An object of S3 whose head has arrived: its bytes pass as they come, and none of them is kept. */
+export interface OpenBytes {
+  readonly kind: "bytes";
+  readonly status: number;
+  readonly headers: ReplyHeaders;
+  /** Bytes, as the upstream has declared them; of `HEAD` those that do not come. Undefined when it has not. */
+  readonly length: number | undefined;
   readonly source: FrameSource;
 }
 
@@ -54,7 +64,7 @@ export interface ReceivedError {
   readonly type: string;
 }
 
-/** Delivers whole event-stream frames at the reader's speed. */
+/** Delivers whole event-stream frames, or the bytes of an object, at the reader's speed. */
 export interface FrameSource {
   /** Begins delivery; called once. */
   start(sink: FrameSink): void;

@@ -119,6 +119,7 @@ async function attemptOnce<Key extends Choosable>(
       turn.success(measured(attempted.usage?.outputTokens), Date.now());
       return attempted;
     case "stream":
+    case "bytes":
       turn.answering();
       return {
         ...attempted,
@@ -133,9 +134,9 @@ async function attemptOnce<Key extends Choosable>(
   }
 }
 
-/** Notes how an attempt came out. A stream's attempt goes on until the request is over. */
+/** Notes how an attempt came out. That of a stream, or of an object, goes on until the request is over. */
 export function noteEnd(attempt: OpenAttempt, attempted: Attempted, request: ActiveRequest): void {
-  if (attempted.kind === "stream") return;
+  if (attempted.kind === "stream" || attempted.kind === "bytes") return;
   const at = performance.now();
   if (request.exchange.aborted) {
     attempt.ended = { at, status: 499, outcome: "cancelled", errorClass: "caller_cancelled" };
@@ -243,7 +244,7 @@ function wholeSeconds(waitMs: number): number {
 
 function statusLabel(attempted: Attempted): string {
   if (attempted.kind === "stream") return "200";
-  return String(attempted.kind === "answer" ? attempted.status : attempted.reply.status);
+  return String(attempted.kind === "failure" ? attempted.reply.status : attempted.status);
 }
 
 /** Waits, or less when the request is over before. */

@@ -7,7 +7,13 @@
  * the operator's keys would bill the wrong account.
  */
 import { BedrockError, refuseField } from "../bedrock/errors.ts";
-import { accessKeyIdOf, parseAuthorization, presignedParameter, verifySignature } from "../bedrock/signature.ts";
+import {
+  accessKeyIdOf,
+  parseAuthorization,
+  presignedParameter,
+  type SignedPayload,
+  verifySignature,
+} from "../bedrock/signature.ts";
 import type { Config } from "../config/schema.ts";
 import type { Exchange, RequestHeaders } from "../http/exchange.ts";
 import { awsCredentials, type Resolved } from "../upstream/credentials.ts";
@@ -112,18 +118,19 @@ export function readClientAuth(
 /**
  * Verifies the signature of a request that names a known identity.
  *
- * @param bodyHash the lower-case hexadecimal SHA-256 of the body that arrived
+ * @param payload the body that arrived
  * @param now milliseconds since 1970
- * @throws BedrockError InvalidSignatureException or IncompleteSignatureException
+ * @throws BedrockError InvalidSignatureException or IncompleteSignatureException; ValidationException for a body that is
+ *   not in the chunks its headers announce
  */
 export async function checkSignature(
   request: Pick<Exchange, "method" | "path" | "query" | "headers">,
-  bodyHash: () => string | Promise<string>,
+  payload: SignedPayload,
   signer: Signer,
   now: number,
 ): Promise<void> {
   const { method, path, query, headers } = request;
-  const verification = await verifySignature({ method, path, query, headers, bodyHash, now }, signer.secret.reveal());
+  const verification = await verifySignature({ method, path, query, headers, ...payload, now }, signer.secret.reveal());
   if (!verification.ok) throw new BedrockError(verification.type, verification.message);
 }
 

@@ -1,7 +1,8 @@
 /** The keys a client may use at a provider: the configured ones, some of them, or one of its own. */
-import { refuseField } from "../bedrock/errors.ts";
+import { BedrockError, refuseField } from "../bedrock/errors.ts";
 import type { Choosable } from "../keys/choose.ts";
 import type { KeyPool } from "../keys/pool.ts";
+import type { EndpointOverrides } from "../upstream/endpoints.ts";
 import type { KeySource } from "./attempts.ts";
 import { type ClientAuth, directForOther } from "./client-auth.ts";
 import { configuredKeys, type KeyWish, ownKey } from "./key-source.ts";
@@ -35,10 +36,44 @@ export function bedrockKeys(
   const key = {
     ...directKey,
     region: region ?? first.region,
-    overrides: { base_url: first.overrides.base_url },
+    overrides: directOverrides(provider, region ?? first.region),
     credentials: { current: () => credential },
+    signs: credential.kind === "sigv4",
   };
   return { source: ownKey(key, provider.pool.budget), own: true };
+}
+
+/**
+ * The runtime is at the provider's `base_url`. For what that does not name, the operator's way to AWS is that of the
+ * configured keys: of one in the same region, else of the first.
+ */
+function directOverrides({ keys }: BedrockProvider, region: string): EndpointOverrides {
+  const like = keys.find((key) => key.region === region) ?? keys[0];
+  const { runtime: _own, ...endpoints } = like?.overrides.endpoints ?? {};
+  return { base_url: like?.overrides.base_url, endpoints };
+}
+
+/**
+ * The keys that can sign for S3.
+ *
+ * @throws BedrockError ValidationException when there is none: S3 takes no Bedrock API keys
+ */
+export function filesKeys(
+  provider: BedrockProvider,
+  auth: ClientAuth,
+  wish: KeyWish<BedrockKey>,
+): ClientKeys<BedrockKey> {
+  if (auth.kind === "direct") {
+    const { credential, header } = auth.bedrock;
+    if (credential.kind === "sigv4") return bedrockKeys(provider, auth, wish);
+    throw refuseField(header, "is a Bedrock API key, and S3 takes none: send AWS credentials in x-bf-bedrock headers.");
+  }
+  const signers = provider.keys.filter((key) => key.signs);
+  if (signers.length === provider.keys.length) return bedrockKeys(provider, auth, wish);
+  const reason = "has no key with AWS credentials, and S3 takes no Bedrock API keys.";
+  if (signers.length === 0) throw new BedrockError("ValidationException", `The provider ${provider.name} ${reason}`);
+  const allowed = signers.map(({ id }) => id).filter((id) => wish.allowedIds?.has(id) !== false);
+  return bedrockKeys(provider, auth, { ...wish, allowedIds: new Set(allowed) });
 }
 
 /** @throws BedrockError ValidationException for credentials that this provider does not take */

@@ -164,6 +164,8 @@ export class Gateway {
         if (!exchange.aborted) settle(request, "success", snapshot.governance, this.#services);
         this.#services.metrics.overhead((performance.now() - request.startedAt - request.upstreamMs) * 1000);
         return replyWhole(request, attempted, cors);
+      case "bytes":
+        return replyStream(request, attempted, cors);
       case "stream":
         request.firstEventMs = performance.now() - request.startedAt;
         this.#services.metrics.firstByte(request.firstEventMs / 1000);

@@ -2,6 +2,7 @@
 import { BedrockError } from "../bedrock/errors.ts";
 import { isJsonObject } from "../bedrock/json.ts";
 import type { OperationName, Route } from "../bedrock/operations.ts";
+import type { SignedPayload } from "../bedrock/signature.ts";
 import { estimateInputTokens, reservedOutputTokens } from "../governance/estimate.ts";
 import type { Admission, Former, Governance } from "../governance/governance.ts";
 import type { Identity } from "../governance/identity.ts";
@@ -29,10 +30,10 @@ const dimensionPrefix = "x-bf-dim-";
 export async function identifyClient(
   request: ActiveRequest,
   auth: ClientAuth,
-  bodyHash: () => string | Promise<string>,
+  payload: SignedPayload,
   { governance, enforceAuth }: { readonly governance: Governance; readonly enforceAuth: boolean },
 ): Promise<Identity | undefined> {
-  const identity = await identify(request, auth, bodyHash, governance, enforceAuth);
+  const identity = await identify(request, auth, payload, governance, enforceAuth);
   request.identity = identity;
   return identity;
 }
@@ -40,14 +41,14 @@ export async function identifyClient(
 async function identify(
   { exchange }: ActiveRequest,
   auth: ClientAuth,
-  bodyHash: () => string | Promise<string>,
+  payload: SignedPayload,
   governance: Governance,
   enforced: boolean,
 ): Promise<Identity | undefined> {
   const now = Date.now();
   const signer = auth.kind === "none" ? undefined : auth.signer;
-  if (signer?.kind === "key") await checkSignature(exchange, bodyHash, signer, now);
-  if (signer?.kind === "virtual_key") await checkAnySecret(exchange, bodyHash, signer.id, governance);
+  if (signer?.kind === "key") await checkSignature(exchange, payload, signer, now);
+  if (signer?.kind === "virtual_key") await checkAnySecret(exchange, payload, signer.id, governance);
   const value = virtualKeyOf(exchange.headers, governance);
   if (value !== undefined && (governance.hasVirtualKeys || enforced)) {
     const known = governance.identify(value, now);
@@ -69,7 +70,7 @@ async function identify(
 /** After a rotation both the new value and the old one are good for a while. */
 async function checkAnySecret(
   exchange: Exchange,
-  bodyHash: () => string | Promise<string>,
+  payload: SignedPayload,
   id: string,
   governance: Governance,
 ): Promise<void> {
@@ -78,7 +79,7 @@ async function checkAnySecret(
     try {
       return await checkSignature(
         exchange,
-        bodyHash,
+        payload,
         { kind: "virtual_key", id, secret: new Secret(secret) },
         Date.now(),
       );

@@ -78,7 +78,7 @@ async function verdictOf(
   if (content.length === 0) return { intervened: false, outputs: [], assessments: [] };
   const attempted = await apply(route, Buffer.from(JSON.stringify({ source, content })));
   if (attempted.kind === "failure") return attempted;
-  if (attempted.kind === "stream") throw new Error("ApplyGuardrail does not stream");
+  if (attempted.kind !== "answer") throw new Error("ApplyGuardrail does not stream");
   let said: unknown;
   try {
     said = JSON.parse(attempted.body.toString());

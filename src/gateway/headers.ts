@@ -59,20 +59,40 @@ const neverDown = new Set([
   "x-amzn-requestid",
 ]);
 
+/** Say how an upload is framed on its way here, or how its client works. */
+const ownOfUpload = new Set(["x-amz-decoded-content-length", "x-amz-te", "x-amz-trailer", "x-amz-user-agent"]);
+
+/** What S3's operations have in headers besides `x-amz-…` (service model of s3). */
+const objectHeaders = new Set([
+  "cache-control",
+  "content-disposition",
+  "content-encoding",
+  "content-language",
+  "content-md5",
+  "expires",
+  "if-match",
+  "if-modified-since",
+  "if-none-match",
+  "if-unmodified-since",
+  "range",
+]);
+
 /**
- * The client's headers that go upstream: what the filter allows, by its own name or as `x-bf-eh-<name>`, which wins; and
- * to Bedrock content type, accept, and everything `x-amzn-bedrock-`.
+ * The client's headers that go upstream: what the filter allows, by its own name or as `x-bf-eh-<name>`, which wins; to
+ * Bedrock content type, accept, and everything `x-amzn-bedrock-`; and to S3 (`files`) the members of its operations.
  */
 export function headersForUpstream(
   headers: RequestHeaders,
   filter: HeaderFilter,
-  lane: "relay" | "translate",
+  lane: "relay" | "translate" | "files",
 ): [string, string][] {
   const up = new Map<string, string>();
   const extra: [string, string][] = [];
   for (const [name, value] of headers) {
     if (name === "content-type" || name === "accept" || name.startsWith("x-amzn-bedrock-")) {
-      if (lane === "relay" && !matches(filter.deny, name)) up.set(name, value);
+      if (lane !== "translate" && !matches(filter.deny, name)) up.set(name, value);
+    } else if (lane === "files" && isOfObject(name)) {
+      if (!matches(filter.deny, name)) up.set(name, value);
     } else if (name.startsWith(extraPrefix)) {
       const bare = name.slice(extraPrefix.length);
       const allowed = filter.allow.length === 0 || matches(filter.allow, bare);
@@ -94,6 +114,10 @@ export function headersForClient(headers: Readonly<Record<string, string | strin
     else if (value !== undefined) for (const one of value) down.push([name, one]);
   }
   return down;
+}
+
+function isOfObject(name: string): boolean {
+  return objectHeaders.has(name) || (name.startsWith("x-amz-") && !ownOfUpload.has(name) && mayGoUp(name));
 }
 
 function mayGoUp(name: string): boolean {

@@ -71,6 +71,15 @@ export async function answerMock(
     case "StartAsyncInvoke":
     case "GetAsyncInvoke":
     case "ListAsyncInvokes":
+    case "CreateModelInvocationJob":
+    case "ListModelInvocationJobs":
+    case "GetModelInvocationJob":
+    case "StopModelInvocationJob":
+    case "PutObject":
+    case "GetObject":
+    case "HeadObject":
+    case "DeleteObject":
+    case "ListObjectsV2":
       throw new BedrockError(
         "ValidationException",
         `The mock provider does not serve ${route.operation.name}. Configure a Bedrock provider for it.`,

@@ -40,6 +40,8 @@ export interface BedrockKey extends Choosable {
   readonly region: string;
   readonly overrides: EndpointOverrides;
   readonly credentials: CredentialSource;
+  /** It signs with AWS credentials. The others are Bedrock API keys, of which S3 knows nothing. */
+  readonly signs: boolean;
 }
 
 /** Translated for. */
@@ -126,6 +128,7 @@ function buildBedrock(
     region: key.bedrock_key_config?.region ?? defaultRegion,
     overrides: { endpoints: key.bedrock_key_config?.endpoints, base_url: network.base_url },
     credentials: credentialSource(key, { onProblem }),
+    signs: !key.value,
   }));
   return { kind: "bedrock", ...remote(name, network, secrets), keys, pool: poolOf(name, config, keys, shared) };
 }

@@ -1,6 +1,6 @@
 /** The relay lane: one attempt at Bedrock with one key. Bytes up as they came, bytes down as they came. */
 import { BedrockError, isErrorType, statusOf } from "../bedrock/errors.ts";
-import { type Route, upstreamPath } from "../bedrock/operations.ts";
+import { type OperationName, type Route, upstreamPath } from "../bedrock/operations.ts";
 import { stopReasonIn } from "../bedrock/stop-reason.ts";
 import { readStopReason, readUsage, type StreamUsage } from "../bedrock/stream-facts.ts";
 import type { ReplyHeaders } from "../http/exchange.ts";
@@ -12,6 +12,7 @@ import { endpointFor, signingService } from "../upstream/endpoints.ts";
 import { sign } from "../upstream/sigv4.ts";
 import type { ActiveRequest } from "./active-request.ts";
 import type { Attempted, Failure, ReceivedError, RetryScope } from "./attempt.ts";
+import { ByteStream } from "./byte-stream.ts";
 import { cancelled, failure, inTime, nonsense, silent, unreachable } from "./failures.ts";
 import { headersForClient } from "./headers.ts";
 import type { BedrockKey, BedrockProvider } from "./providers.ts";
@@ -44,6 +45,11 @@ const credentialErrors = new Set([
   "InvalidSignatureException",
   "InvalidClientTokenId",
   "MissingAuthenticationTokenException",
+  // S3's words for the same.
+  "InvalidAccessKeyId",
+  "SignatureDoesNotMatch",
+  "ExpiredToken",
+  "InvalidToken",
 ]);
 
 export async function relay(
@@ -78,7 +84,7 @@ export async function relay(
       sent.cancel();
       return silent();
     }
-    request.adoptId(text(answer.headers["x-amzn-requestid"]));
+    request.adoptId(text(answer.headers["x-amzn-requestid"] ?? answer.headers["x-amz-request-id"]));
     return await readAnswer(call, sent, answer, () => [...secretsOf(resolved), ...provider.secrets]);
   } catch (error) {
     if (!(error instanceof UpstreamError)) throw error;
@@ -107,7 +113,8 @@ async function buildRequest(
   } else {
     const bodyHash = await call.bodyHash();
     const signable = { method, host: endpoint.host, path, query: call.query, headers, bodyHash };
-    headers.push(...sign(signable, resolved.credentials, region, signingService, Date.now()));
+    const service = signingService(operation.service);
+    headers.push(...sign(signable, resolved.credentials, region, service, Date.now()));
   }
   headers.push(["user-agent", userAgent], ["accept-encoding", "identity"]);
   return {
@@ -115,7 +122,7 @@ async function buildRequest(
     origin: endpoint.origin,
     path: call.query === "" ? path : `${path}?${call.query}`,
     headers,
-    body: method === "GET" ? undefined : call.body,
+    body: method === "POST" || method === "PUT" ? call.body : undefined,
   };
 }
 
@@ -128,25 +135,32 @@ async function readAnswer(
   secrets: () => readonly string[],
 ): Promise<Attempted> {
   const headers = headersForClient(answer.headers);
+  const { name } = route.operation;
   if (answer.status >= 300) {
-    return received(answer, headers, await answer.collect(maxErrorBytes), secrets);
+    const failed = received(answer, headers, await answer.collect(maxErrorBytes), secrets);
+    return isForeignJob(name, failed) ? { ...failed, retry: "other_key" } : failed;
+  }
+  if (name === "GetObject" || name === "HeadObject") {
+    const { status } = answer;
+    const source = new ByteStream(answer, () => sent.cancel());
+    return { kind: "bytes", status, headers, length: lengthOf(answer), source };
   }
   if (!route.operation.streams) {
     const body = await answer.collect(maxAnswerBytes);
     const { status } = answer;
-    if (route.operation.name === "Converse") {
+    if (name === "Converse") {
       const facts = readConverseFacts(body);
       if (facts === undefined) return nonsense("The model's answer is not a Converse answer.");
       return { kind: "answer", status, headers, body, ...facts };
     }
-    const stopReason = route.operation.name === "InvokeModel" ? readStopReason(body) : undefined;
+    const stopReason = name === "InvokeModel" ? readStopReason(body) : undefined;
     return { kind: "answer", status, headers, body, usage: usageFromHeaders(answer.headers), stopReason };
   }
   if (!text(answer.headers["content-type"])?.includes("application/vnd.amazon.eventstream")) {
     await answer.collect(maxErrorBytes);
     return nonsense("The model's answer is not an event stream.");
   }
-  const invoke = route.operation.name === "InvokeModelWithResponseStream";
+  const invoke = name === "InvokeModelWithResponseStream";
   const stream = new RelayStream(
     answer,
     () => sent.cancel(),
@@ -172,6 +186,18 @@ async function readAnswer(
         new BedrockError("ModelStreamErrorException", "The model's stream ended before its first event."),
       );
   }
+}
+
+/** A job is known to the account that made it, and keys may be of several: another one may know it. */
+function isForeignJob(operation: OperationName, { retry, reply }: Failure): boolean {
+  if (operation !== "GetModelInvocationJob" && operation !== "StopModelInvocationJob") return false;
+  return retry === "nobody" && (reply.type === "ResourceNotFoundException" || reply.type === "AccessDeniedException");
+}
+
+/** The `content-length` of an object, undefined when its head has none. */
+function lengthOf({ headers }: UpstreamAnswer): number | undefined {
+  const length = text(headers["content-length"]);
+  return length !== undefined && /^\d{1,15}$/.test(length) ? Number(length) : undefined;
 }
 
 /**
@@ -233,6 +259,8 @@ function retryScope(status: number, type: string): RetryScope {
 function errorTypeOf(answer: UpstreamAnswer, body: Buffer): string {
   const header = text(answer.headers["x-amzn-errortype"]);
   if (header !== undefined) return bareName(header);
+  // S3 has it in XML.
+  if (body[0] === 0x3c) return /<Code>([A-Za-z0-9.]{1,128})<\/Code>/.exec(body.toString("utf8"))?.[1] ?? "";
   const parsed = parseObject(body);
   const name = parsed?.code ?? parsed?.__type;
   return typeof name === "string" ? bareName(name) : "";

@@ -1,10 +1,10 @@
 /** Writing answers: errors in AWS's shape, whole answers, and streams with their pace and their end. */
-import { type BedrockError, errorBody } from "../bedrock/errors.ts";
+import { type BedrockError, errorBody, xmlErrorBody } from "../bedrock/errors.ts";
 import { encodeException, firstFrameByte } from "../bedrock/event-stream.ts";
 import type { ReplyHeaders } from "../http/exchange.ts";
 import type { Outcome } from "../telemetry/metrics.ts";
 import type { ActiveRequest } from "./active-request.ts";
-import type { OpenStream, ReceivedError, WholeAnswer } from "./attempt.ts";
+import type { OpenBytes, OpenStream, ReceivedError, WholeAnswer } from "./attempt.ts";
 
 /** How a request ended, for the log and the metrics. */
 export interface Ending {
@@ -29,10 +29,14 @@ export function replyReceived(request: ActiveRequest, error: ReceivedError, extr
   return { status: error.status, outcome: request.exchange.aborted ? "cancelled" : "error", errorType: error.type };
 }
 
-/** An error of the catalogue, in AWS's shape. */
+/** Whoever asks for files, those served or others, reads S3's XML. */
+const filesPath = /^\/+bedrock\/+files(?:\/|$)/;
+
+/** An error of the catalogue, in the shape of AWS's JSON services, or of S3. */
 export function replyError(request: ActiveRequest, error: BedrockError, extra: ReplyHeaders): Ending {
+  const isXml = filesPath.test(request.exchange.path);
   const headers: [string, string][] = [
-    ["content-type", "application/json"],
+    ["content-type", isXml ? "application/xml" : "application/json"],
     ["x-amzn-errortype", error.type],
     ...request.ownHeaders(),
   ];
@@ -40,20 +44,31 @@ export function replyError(request: ActiveRequest, error: BedrockError, extra: R
     headers.push(["retry-after", String(Math.ceil(error.retryAfterSeconds))]);
     headers.push(["x-amz-retry-after", String(Math.ceil(error.retryAfterSeconds * 1000))]);
   }
-  request.exchange.reply(error.status, [...headers, ...extra], errorBody(error));
+  request.exchange.reply(
+    error.status,
+    [...headers, ...extra],
+    isXml ? xmlErrorBody(error, request.id) : errorBody(error),
+  );
   const outcome = request.exchange.aborted ? "cancelled" : "error";
   return { status: error.status, outcome, errorType: error.type, message: error.message };
 }
 
 /**
- * Passes a stream on at its reader's speed, and never lets it end silently: a stream that breaks, is cut, or runs
- * into its deadline ends with an exception frame.
+ * Passes a stream on at its reader's speed, and never lets it end silently: an event stream that breaks, is cut, or runs
+ * into its deadline ends with an exception frame, and the bytes of an object with a broken connection.
  *
  * @returns when the last byte has been handed to the connection, or the client has left
  */
-export function replyStream(request: ActiveRequest, open: OpenStream, extra: ReplyHeaders): Promise<Ending> {
+export function replyStream(
+  request: ActiveRequest,
+  open: OpenStream | OpenBytes,
+  extra: ReplyHeaders,
+): Promise<Ending> {
   const { source } = open;
-  const stream = request.exchange.open(200, [...open.headers, ...request.ownHeaders(), ...extra]);
+  const isEvents = open.kind === "stream";
+  const status = isEvents ? 200 : open.status;
+  const headers = [...open.headers, ...request.ownHeaders(), ...extra];
+  const stream = request.exchange.open(status, headers, isEvents ? undefined : open.length);
   return new Promise((resolve) => {
     let done = false;
     const finish = (ending: Ending): void => {
@@ -67,16 +82,20 @@ export function replyStream(request: ActiveRequest, open: OpenStream, extra: Rep
       resolve(ending);
     };
     const fail = (error: BedrockError): void => {
-      stream.write(encodeException(error, request.operation));
-      stream.end();
-      finish({ status: 200, outcome: "error", errorType: error.type, message: error.message });
+      if (isEvents) {
+        stream.write(encodeException(error, request.operation));
+        stream.end();
+      } else {
+        stream.destroy();
+      }
+      finish({ status, outcome: "error", errorType: error.type, message: error.message });
     };
     stream.onDrain(() => source.resume());
     source.start({
       frames: (bytes, complete) => {
         if (done) return true;
-        request.content?.frames(bytes);
-        return stream.write(bytes, complete ? undefined : firstFrameByte);
+        if (isEvents) request.content?.frames(bytes);
+        return stream.write(bytes, complete || !isEvents ? undefined : firstFrameByte);
       },
       end: (failure) => {
         if (done) return;
@@ -86,15 +105,15 @@ export function replyStream(request: ActiveRequest, open: OpenStream, extra: Rep
           const exception = source.exception();
           finish(
             exception === undefined
-              ? { status: 200, outcome: "success" }
-              : { status: 200, outcome: "error", errorType: exception },
+              ? { status, outcome: "success" }
+              : { status, outcome: "error", errorType: exception },
           );
         }
       },
     });
     request.whenOver(() => {
       source.cancel();
-      if (request.exchange.aborted) finish({ status: 200, outcome: "cancelled" });
+      if (request.exchange.aborted) finish({ status, outcome: "cancelled" });
       else if (!done && request.ended !== undefined) fail(request.ended);
     });
   });

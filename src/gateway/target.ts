@@ -20,6 +20,7 @@ const maxFallbacks = 10;
  * Finds the targets in the order they are asked: the one that the request names, then those of the `x-bf-fallbacks`
  * header (`provider/model, provider/model`). A fallback to a provider that is not configured is left out.
  *
+ * @param named the `x-model-provider` header, which batch inference and its files go by
  * @throws BedrockError as {@link findTarget}; ValidationException for fallbacks where the model is not in the path, or
  *   more than ten of them
  */
@@ -28,8 +29,9 @@ export function findTargets(
   route: Route,
   body: Buffer,
   fallbacks: string | undefined,
+  named?: string,
 ): readonly Target[] {
-  const first = findTarget(providers, route, body);
+  const first = findTarget(providers, route, body, named);
   if (fallbacks === undefined) return [first];
   if (route.operation.model !== "path")
     throw refuseField("x-bf-fallbacks", `${route.operation.name} has no model in its path that could be replaced.`);
@@ -56,10 +58,12 @@ function namesStranger(name: string, providers: readonly Provider[]): boolean {
  * Finds the target: `provider/model` goes to that configured provider, every other id is a Bedrock id. Where only the
  * mock provider is configured it serves everything.
  *
+ * @param byHeader the `x-model-provider` header: of batch inference and its files it names the provider
  * @throws BedrockError ResourceNotFoundException when no provider can serve it, ValidationException for an ARN whose
- *   region is none
+ *   region is none, and for batch inference with a provider that is not Bedrock
  */
-export function findTarget(providers: readonly Provider[], route: Route, body: Buffer): Target {
+export function findTarget(providers: readonly Provider[], route: Route, body: Buffer, byHeader?: string): Target {
+  if (route.operation.batch) return findBatchTarget(providers, route, body, byHeader);
   const named = route.operation.model === "path" ? route.labels[0] : undefined;
   const inBody = route.operation.model === "body" ? modelInBody(body) : undefined;
   const asked = named ?? inBody;
@@ -70,15 +74,55 @@ export function findTarget(providers: readonly Provider[], route: Route, body: B
   if (provider === undefined) throw notServed(asked, providers);
 
   const bare = prefixed === undefined ? asked : asked?.slice(slash + 1);
-  if (bare === undefined) return { provider, model: undefined, region: undefined, body };
   if (bare === "") throw notServed(asked, providers);
-  const { region, modelId } = split(bare);
+  return targetAt(provider, bare, inBody, body);
+}
+
+/** @param inBody the model id as it stands in the body, where it does */
+function targetAt(provider: Provider, model: string | undefined, inBody: string | undefined, body: Buffer): Target {
+  if (model === undefined) return { provider, model, region: undefined, body };
+  const { region, modelId } = split(model);
   return {
     provider,
     model: modelId,
     region,
     body: inBody === undefined || inBody === modelId ? body : replaceModel(body, inBody, modelId),
   };
+}
+
+/** Jobs and files are Bedrock's alone: of the provider that the client names, else of the default one. */
+function findBatchTarget(
+  providers: readonly Provider[],
+  { operation, labels }: Route,
+  body: Buffer,
+  byHeader: string | undefined,
+): Target {
+  const inBody = operation.model === "body" ? modelInBody(body) : undefined;
+  const slash = inBody?.indexOf("/") ?? -1;
+  const prefixed = providers.find(({ name }) => slash > 0 && name === inBody?.slice(0, slash));
+  const named = byHeader === undefined ? undefined : providers.find(({ name }) => name === byHeader);
+  if (byHeader !== undefined && named === undefined) throw unknownProvider(byHeader, providers);
+  if (named !== undefined && prefixed !== undefined && named !== prefixed)
+    throw refuseField("modelId", `names the provider ${prefixed.name}, but x-model-provider says ${named.name}.`);
+  const provider = named ?? prefixed ?? defaultProvider(providers);
+  if (provider === undefined) throw notServed(inBody, providers);
+  if (provider.kind === "translated") {
+    const field = named === undefined ? "modelId" : "x-model-provider";
+    throw refuseField(field, `${provider.name} is not Bedrock, and batch inference and its files are Bedrock's alone.`);
+  }
+  if (operation.model === "body")
+    return targetAt(provider, prefixed === undefined ? inBody : inBody?.slice(slash + 1), inBody, body);
+  // A job's ARN says where the job is.
+  const [job = ""] = operation.service === "control" ? labels : [];
+  return { provider, model: undefined, region: split(job).region, body };
+}
+
+function unknownProvider(name: string, providers: readonly Provider[]): BedrockError {
+  const names = providers.map((provider) => provider.name).join(", ");
+  return new BedrockError(
+    "ResourceNotFoundException",
+    `x-model-provider: there is no provider ${JSON.stringify(name.slice(0, 64))}. Configured providers: ${names}.`,
+  );
 }
 
 /** The 404 of contract and AWS alike: it names the model, and what there is instead. */
@@ -110,7 +154,7 @@ function split(modelId: string): { readonly region: string | undefined; readonly
   }
 }
 
-/** StartAsyncInvoke names its model at the top, Rerank deep in its configuration. */
+/** StartAsyncInvoke and CreateModelInvocationJob name their model at the top, Rerank deep in its configuration. */
 function modelInBody(body: Buffer): string | undefined {
   let parsed: unknown;
   try {

@@ -12,10 +12,11 @@ import type { Attempted, Failure } from "./attempt.ts";
 import { noteEnd, walkKeys } from "./attempts.ts";
 import { type ClientAuth, type KnownCredentials, readClientAuth } from "./client-auth.ts";
 import type { TextFormat } from "./client-format.ts";
-import { bedrockKeys, type ClientKeys, translatedKeys } from "./client-keys.ts";
+import { bedrockKeys, type ClientKeys, filesKeys, translatedKeys } from "./client-keys.ts";
 import type { CompiledPolicy } from "./client-policy.ts";
 import { keepContent } from "./content.ts";
 import { failure } from "./failures.ts";
+import { checkFilesRequest, readUpload } from "./files.ts";
 import { withoutForeignReasoning } from "./foreign-reasoning.ts";
 import { admitTarget, allowedKeys, identifyClient, routeRequest } from "./governed.ts";
 import { type Apply, type Ask, askGuarded } from "./guardrail.ts";
@@ -87,16 +88,19 @@ export async function attemptTargets(asked: Asked): Promise<Attempted> {
   const { exchange } = request;
   const bodyHash = once(() => services.hash(body));
   const auth = readClientAuth(exchange, snapshot, snapshot.known);
-  const identity = await identifyClient(request, auth, bodyHash, snapshot);
+  const s3 = route.operation.service === "s3" ? { body, hash: services.hash } : undefined;
+  const identity = await identifyClient(request, auth, { bodyHash, s3 }, snapshot);
   request.content = keepContent(exchange.headers, identity, snapshot.observability);
-  request.content?.request(body);
+  // Objects are somebody's files, and no request's content.
+  if (s3 === undefined) request.content?.request(body);
   const ownModels = await ownCatalogue(route, snapshot.providers, exchange.query, services);
   const isOurs = route.operation.name === "GetFoundationModel" || snapshot.providers.every(isTranslated);
   if (ownModels !== undefined && isOurs) return ownModels(undefined);
   const routing = routeRequest(request, route, body.length, identity, snapshot.governance, snapshot.providers);
   const fallbacks = exchange.headers.get("x-bf-fallbacks") ?? routing?.fallbacks.join();
   const routed = routing === undefined ? route : { ...route, labels: [routing.model, ...route.labels.slice(1)] };
-  const targets = findTargets(snapshot.providers, routed, body, fallbacks);
+  const named = exchange.headers.get("x-model-provider");
+  const targets = findTargets(snapshot.providers, routed, body, fallbacks, named);
   const session = readSession(exchange.headers, identity?.id ?? exchange.headers.get("x-bf-vk") ?? "");
   const pin = readPin(exchange.headers);
   let first: { readonly attempted: Failure; readonly served: Served } | undefined;
@@ -157,7 +161,7 @@ function nameOf({ reply }: Failure): string {
 
 /** @throws BedrockError for credentials that the provider does not take: another target is no substitute */
 async function attemptTarget(asked: Asked, asGiven: Turn): Promise<Attempted> {
-  const { request, snapshot } = asked;
+  const { request, route, snapshot } = asked;
   const { target, identity, keyId } = asGiven;
   const { provider, model } = target;
   request.provider = provider.name;
@@ -180,6 +184,7 @@ async function attemptTarget(asked: Asked, asGiven: Turn): Promise<Attempted> {
       return refusable(() => translateTarget(asked, turn, provider, keys));
     }
     case "bedrock": {
+      if (route.operation.service === "s3") return relayFiles(asked, turn, provider);
       const keys = bedrockKeys(provider, turn.auth, turn.wish);
       return refusable(() => relayTarget(asked, turn, provider, keys));
     }
@@ -288,11 +293,23 @@ async function translateGuarded(
   return "kind" in answer ? answer : finishedAnswer(answer, format, call.streams);
 }
 
+/** @throws BedrockError ValidationException for what is not one of the operations on objects */
+function relayFiles(asked: Asked, { target, ...turn }: Turn, provider: BedrockProvider): Promise<Attempted> {
+  const { request, snapshot, route } = asked;
+  const { query, headers } = request.exchange;
+  const up = headersForUpstream(headers, snapshot.policy.headerFilter, "files");
+  checkFilesRequest(route, query, up);
+  const keys = filesKeys(provider, turn.auth, turn.wish);
+  const upload = readUpload(headers, up, target.body);
+  return relayTarget(asked, { ...turn, target: { ...target, body: upload.body } }, provider, keys, upload.headers);
+}
+
 function relayTarget(
   { request, snapshot, route, body, services }: Asked,
   { target, isLast, wish, bodyHash }: Turn,
   provider: BedrockProvider,
   { source, own }: ClientKeys<BedrockKey>,
+  headers: RelayCall["headers"] = headersForUpstream(request.exchange.headers, snapshot.policy.headerFilter, "relay"),
 ): Promise<Attempted> {
   const { exchange } = request;
   const relayed = route.operation.model === "path" ? withoutForeignReasoning(target.body) : target.body;
@@ -300,7 +317,7 @@ function relayTarget(
     route,
     region: target.region,
     query: exchange.query,
-    headers: headersForUpstream(exchange.headers, snapshot.policy.headerFilter, "relay"),
+    headers,
     body: relayed,
     bodyHash: relayed === body ? bodyHash : once(() => services.hash(relayed)),
   };

@@ -82,6 +82,15 @@ export function readTranslateCall(
     case "GetFoundationModel":
     case "ListInferenceProfiles":
     case "GetInferenceProfile":
+    case "CreateModelInvocationJob":
+    case "ListModelInvocationJobs":
+    case "GetModelInvocationJob":
+    case "StopModelInvocationJob":
+    case "PutObject":
+    case "GetObject":
+    case "HeadObject":
+    case "DeleteObject":
+    case "ListObjectsV2":
       throw new BedrockError("ValidationException", `The provider ${provider} does not serve ${name}.`);
   }
 }

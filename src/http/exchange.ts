@@ -39,8 +39,13 @@ export interface Exchange {
   /** Answers completely. Does nothing when the client is gone. */
   reply(status: number, headers: ReplyHeaders, body: Uint8Array | string): void;
 
-  /** Commits status and headers and opens a stream. Nothing is sent before the first write. */
-  open(status: number, headers: ReplyHeaders): ReplyStream;
+  /**
+   * Commits status and headers and opens a stream. Nothing is sent before the first write.
+   *
+   * @param length the bytes that will be written, where they are known: the client is told, and a stream that ends with
+   *   another number breaks its connection. Of an answer to `HEAD` none of them is.
+   */
+  open(status: number, headers: ReplyHeaders, length?: number): ReplyStream;
 }
 
 /** A streamed answer under the reader's own speed. */

@@ -125,15 +125,19 @@ class H2Exchange implements Exchange {
     if (this.aborted || this.#finished || this.#stream.destroyed) return;
     const length = Buffer.byteLength(body);
     // Throws at headers that HTTP/2 does not allow; the request then still has no answer.
-    this.#stream.respond({ ...head(status, headers), "content-length": String(length) });
+    const fields = head(status, headers);
+    // Answers of these never have a body, and so no length (RFC 9110 section 6.4.1).
+    this.#stream.respond(status === 204 || status === 304 ? fields : { ...fields, "content-length": String(length) });
     this.#finished = true;
     if (this.method === "HEAD" || length === 0) this.#stream.end();
     else this.#stream.end(body);
     discardUpload(this.#stream);
   }
 
-  open(status: number, headers: ReplyHeaders): ReplyStream {
-    return new H2ReplyStream(this.#stream, head(status, headers), () => {
+  open(status: number, headers: ReplyHeaders, length?: number): ReplyStream {
+    const fields = head(status, headers);
+    const sized = length === undefined ? fields : { ...fields, "content-length": String(length) };
+    return new H2ReplyStream(this.#stream, sized, this.method === "HEAD" ? 0 : length, () => {
       this.#finished = true;
     });
   }
@@ -142,16 +146,31 @@ class H2Exchange implements Exchange {
 class H2ReplyStream implements ReplyStream {
   readonly #stream: ServerHttp2Stream;
   readonly #head: Record<string, string | number>;
+  /** Bytes that may still be written; undefined where no length is known. */
+  #left: number | undefined;
   readonly #finish: () => void;
 
-  constructor(stream: ServerHttp2Stream, headers: Record<string, string | number>, finish: () => void) {
+  constructor(
+    stream: ServerHttp2Stream,
+    headers: Record<string, string | number>,
+    length: number | undefined,
+    finish: () => void,
+  ) {
     this.#stream = stream;
     this.#head = headers;
+    this.#left = length;
     this.#finish = finish;
   }
 
   write(bytes: Uint8Array): boolean {
     if (!this.#writable()) return true;
+    if (this.#left !== undefined) {
+      this.#left -= bytes.length;
+      if (this.#left < 0) {
+        this.destroy();
+        return true;
+      }
+    }
     if (!this.#stream.headersSent) this.#stream.respond(this.#head);
     return this.#stream.write(bytes);
   }
@@ -163,6 +182,10 @@ class H2ReplyStream implements ReplyStream {
 
   end(): void {
     if (!this.#writable()) return;
+    if (this.#left !== undefined && this.#left > 0) {
+      this.destroy();
+      return;
+    }
     if (!this.#stream.headersSent) this.#stream.respond(this.#head);
     this.#finish();
     this.#stream.end();

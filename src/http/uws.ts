@@ -1,9 +1,10 @@
 /** HTTP/1.1 through uWebSockets.js behind one {@link Exchange}. */
 
 import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket } from "uWebSockets.js";
-import { STATUS_CODES } from "node:http";
 import { BodyError, type Exchange, type ReplyHeaders, type ReplyStream, type RequestHeaders } from "./exchange.ts";
 import type { HttpServer, ServeOptions } from "./server.ts";
+import { bytesAsLatin1, writeHead } from "./uws-head.ts";
+import { Patience, type StreamOwner, UwsSizedStream } from "./uws-sized.ts";
 
 declare module "uWebSockets.js" {
   interface TemplatedApp {
@@ -26,8 +27,8 @@ const drainQuietMs = 500;
 /** Request headers that must not be repeated: two of them are two meanings (RFC 9112 section 6.3, RFC 9110 section 7.2). */
 const singular = new Set(["content-length", "host", "transfer-encoding"]);
 
-/** Well below the ten seconds after which the library cuts a connection that takes nothing. */
-const patienceMs = 4000;
+/** Statuses whose answers never have a body, and so no length (RFC 9110 section 6.4.1). */
+const bodiless = new Set([204, 304]);
 
 const empty = Buffer.alloc(0);
 
@@ -166,26 +167,28 @@ class UwsExchange implements Exchange {
     const close = this.#server.draining || this.malformed !== undefined || this.#upload?.complete === false;
     this.#res.cork(() => {
       writeHead(this.#res, status, headers, this.#clientCloses());
-      if (this.method === "HEAD" && close) {
-        this.#res.endWithoutBody(Buffer.byteLength(body), true);
-      } else if (this.method === "HEAD") {
-        // Given the length, the library would go on waiting for a body and take no further request.
-        this.#res.writeHeader("content-length", String(Buffer.byteLength(body)));
-        this.#res.endWithoutBody();
-      } else {
+      if (this.method !== "HEAD" && !bodiless.has(status)) {
         this.#res.end(body, close);
+      } else if (close) {
+        this.#res.endWithoutBody(Buffer.byteLength(body), true);
+      } else {
+        // Given the length, the library would go on waiting for a body and take no further request.
+        if (!bodiless.has(status)) this.#res.writeHeader("content-length", String(Buffer.byteLength(body)));
+        this.#res.endWithoutBody();
       }
     });
   }
 
-  open(status: number, headers: ReplyHeaders): ReplyStream {
-    return new UwsReplyStream(this.#res, status, headers, {
+  open(status: number, headers: ReplyHeaders, length?: number): ReplyStream {
+    const owner: StreamOwner = {
       isAborted: () => this.aborted || this.#finished,
       finish: () => {
         this.#finished = true;
       },
       close: () => this.#server.draining || this.#clientCloses(),
-    });
+    };
+    if (this.method !== "HEAD" && length === undefined) return new UwsReplyStream(this.#res, status, headers, owner);
+    return new UwsSizedStream(this.#res, { status, headers, length, bodiless: this.method === "HEAD" }, owner);
   }
 
   /** The client asked for the connection's end. The library then ends it without saying so, and clients would reuse it. */
@@ -274,14 +277,6 @@ class Upload {
   }
 }
 
-interface StreamOwner {
-  /** Nothing can be written any more. */
-  isAborted(): boolean;
-  finish(): void;
-  /** The connection ends with the answer, and the answer's head should say so. */
-  close(): boolean;
-}
-
 class UwsReplyStream implements ReplyStream {
   readonly #res: HttpResponse;
   readonly #owner: StreamOwner;
@@ -291,14 +286,14 @@ class UwsReplyStream implements ReplyStream {
   #ended = false;
   /** The byte that has gone out ahead of its frame, or -1. */
   #lent = -1;
-  /** Runs while the reader is behind. */
-  #waiting: NodeJS.Timeout | undefined;
+  readonly #patience: Patience;
 
   constructor(res: HttpResponse, status: number, headers: ReplyHeaders, owner: StreamOwner) {
     this.#res = res;
     this.#status = status;
     this.#headers = headers;
     this.#owner = owner;
+    this.#patience = new Patience(res, () => this.#ended || owner.isAborted());
   }
 
   write(bytes: Uint8Array, next?: number): boolean {
@@ -316,30 +311,17 @@ class UwsReplyStream implements ReplyStream {
       if (lend !== undefined) flowing = this.#res.write(lend);
     });
     this.#lent = next ?? -1;
-    if (!flowing) this.#waitForReader();
+    if (!flowing) this.#patience.begin();
     return flowing;
   }
 
   onDrain(listener: () => void): void {
     if (this.#ended || this.#owner.isAborted()) return;
     this.#res.onWritable(() => {
-      clearInterval(this.#waiting);
+      this.#patience.end();
       listener();
       return true;
     });
-  }
-
-  /** The library cuts a reader who takes nothing for ten seconds. Reading on from the connection begins its time anew. */
-  #waitForReader(): void {
-    clearInterval(this.#waiting);
-    this.#waiting = setInterval(() => {
-      if (this.#ended || this.#owner.isAborted()) {
-        clearInterval(this.#waiting);
-        return;
-      }
-      this.#res.pause();
-      this.#res.resume();
-    }, patienceMs);
   }
 
   end(): void {
@@ -363,7 +345,7 @@ class UwsReplyStream implements ReplyStream {
   }
 
   #finish(): void {
-    clearInterval(this.#waiting);
+    this.#patience.end();
     this.#ended = true;
     this.#owner.finish();
   }
@@ -372,25 +354,4 @@ class UwsReplyStream implements ReplyStream {
     this.#headed = true;
     writeHead(this.#res, this.#status, this.#headers, this.#owner.close());
   }
-}
-
-function writeHead(res: HttpResponse, status: number, headers: ReplyHeaders, close: boolean): void {
-  res.writeStatus(`${status} ${STATUS_CODES[status] ?? "Unknown"}`);
-  for (const [name, value] of headers) res.writeHeader(name, latin1Header(value));
-  if (close) res.writeHeader("connection", "close");
-}
-
-/** Header values are bytes read as Latin-1; the library would write them as UTF-8. */
-function latin1Header(value: string): string | Buffer {
-  return isAscii(value) ? value : Buffer.from(value, "latin1");
-}
-
-/** The other way: the library has read the bytes as UTF-8. */
-function bytesAsLatin1(value: string): string {
-  return isAscii(value) ? value : Buffer.from(value, "utf8").toString("latin1");
-}
-
-function isAscii(value: string): boolean {
-  for (let at = 0; at < value.length; at++) if (value.charCodeAt(at) > 0x7e) return false;
-  return true;
 }

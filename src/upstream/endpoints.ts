@@ -1,10 +1,12 @@
-/** Where Bedrock answers: hosts by region and partition, a configuration's own endpoints, and the region in a model id. */
+/** Where Bedrock and the S3 of its batches answer: hosts by region and partition, a configuration's own endpoints, and the region in a model id. */
 import { LRUCache } from "lru-cache";
 
-export type BedrockService = "runtime" | "control" | "agent_runtime";
+export type BedrockService = "runtime" | "control" | "agent_runtime" | "s3";
 
-/** The signing name in a SigV4 scope, the same for all of Bedrock's endpoints. */
-export const signingService = "bedrock";
+/** The signing name in a SigV4 scope, the same for all of Bedrock's own endpoints. */
+export function signingService(service: BedrockService): "bedrock" | "s3" {
+  return service === "s3" ? "s3" : "bedrock";
+}
 
 /** What a configuration puts in the place of AWS's hosts. */
 export interface EndpointOverrides {
@@ -44,6 +46,8 @@ const hostLabels: Readonly<Record<BedrockService, string>> = {
   runtime: "bedrock-runtime",
   control: "bedrock",
   agent_runtime: "bedrock-agent-runtime",
+  // Buckets are addressed by path, so that their names, dots included, never become part of a host.
+  s3: "s3",
 };
 
 /** AWS's partitions by region name, and their DNS suffixes (`partitions.json` of the AWS SDKs). First match wins. */

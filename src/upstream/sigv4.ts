@@ -2,7 +2,7 @@
  * AWS Signature Version 4 for requests to Bedrock. Every relayed request passes here, so this is a fast path:
  * `bench/sign.ts` holds it against `@smithy/signature-v4`, and a property test holds it equal to it.
  *
- * Source: AWS General Reference, "Create a signed AWS API request". S3 encodes its path once and is not served here.
+ * Source: AWS General Reference, "Create a signed AWS API request". S3's canonical path is the one on the wire.
  */
 import { createHmac, hash } from "node:crypto";
 import { LRUCache } from "lru-cache";
@@ -51,7 +51,7 @@ export function sha256Hex(bytes: Uint8Array | string): string {
 /**
  * Signs a request.
  *
- * @param service the signing name: `bedrock` for all of Bedrock's endpoints
+ * @param service the signing name: `bedrock` for all of Bedrock's endpoints, `s3`
  * @param now a date, or milliseconds since 1970
  * @returns the headers to add: `x-amz-date`, `x-amz-content-sha256`, `x-amz-security-token` when the credentials are
  * temporary, `authorization`
@@ -78,7 +78,7 @@ export function sign(
     lines += `${name}:${value}\n`;
     names += names === "" ? name : `;${name}`;
   }
-  const path = canonicalPath(request.path);
+  const path = service === "s3" ? request.path : canonicalPath(request.path);
   const query = request.query === "" ? "" : canonicalQuery(request.query);
   const canonical = `${request.method}\n${path}\n${query}\n${lines}\n${names}\n${request.bodyHash}`;
 

@@ -1,9 +1,13 @@
 import {
   BedrockClient,
+  CreateModelInvocationJobCommand,
   GetFoundationModelCommand,
   GetInferenceProfileCommand,
+  GetModelInvocationJobCommand,
   ListFoundationModelsCommand,
   ListInferenceProfilesCommand,
+  ListModelInvocationJobsCommand,
+  StopModelInvocationJobCommand,
 } from "@aws-sdk/client-bedrock";
 import { BedrockAgentRuntimeClient, RerankCommand } from "@aws-sdk/client-bedrock-agent-runtime";
 import {
@@ -26,6 +30,7 @@ import {
   matchOperation,
   type Operation,
   type OperationName,
+  operationPath,
   operations,
   upstreamPath,
 } from "../../src/bedrock/operations.ts";
@@ -48,9 +53,21 @@ const paths: Readonly<Record<OperationName, readonly [method: string, path: stri
   GetFoundationModel: ["GET", "/foundation-models/{}"],
   ListInferenceProfiles: ["GET", "/inference-profiles"],
   GetInferenceProfile: ["GET", "/inference-profiles/{}"],
+  CreateModelInvocationJob: ["POST", "/model-invocation-job"],
+  ListModelInvocationJobs: ["GET", "/model-invocation-jobs"],
+  GetModelInvocationJob: ["GET", "/model-invocation-job/{}"],
+  StopModelInvocationJob: ["POST", "/model-invocation-job/{}/stop"],
+  PutObject: ["PUT", "/files/{}/{}"],
+  GetObject: ["GET", "/files/{}/{}"],
+  HeadObject: ["HEAD", "/files/{}/{}"],
+  DeleteObject: ["DELETE", "/files/{}/{}"],
+  ListObjectsV2: ["GET", "/files/{}"],
 };
 
 const arn = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abcdefghijkl";
+const jobs = ["CreateModelInvocationJob", "ListModelInvocationJobs", "GetModelInvocationJob", "StopModelInvocationJob"];
+const objects = ["PutObject", "GetObject", "HeadObject", "DeleteObject", "ListObjectsV2"];
+
 const converse = (raw: string) => matchOperation("POST", `/model/${raw}/converse`);
 
 function fill(path: string, labels: readonly string[]): string {
@@ -118,9 +135,15 @@ describe("the table", () => {
       "InvokeModelWithResponseStream",
     ]);
     expect(operations.filter(({ service }) => service === "agent_runtime").map(({ name }) => name)).toEqual(["Rerank"]);
-    expect(operations.filter(({ service }) => service === "control").map(({ method }) => method)).toEqual(
-      Array(4).fill("GET"),
-    );
+    expect(operations.filter(({ service }) => service === "control").map(({ name }) => name)).toEqual([
+      "ListFoundationModels",
+      "GetFoundationModel",
+      "ListInferenceProfiles",
+      "GetInferenceProfile",
+      ...jobs,
+    ]);
+    expect(operations.filter(({ service }) => service === "s3").map(({ name }) => name)).toEqual(objects);
+    expect(operations.filter(({ batch }) => batch).map(({ name }) => name)).toEqual([...jobs, ...objects]);
   });
 
   test.each(operations)("$name: labels of any characters are matched, decoded once, and written back", (operation) => {
@@ -132,7 +155,14 @@ describe("the table", () => {
         const route = matchOperation(method, encoded);
         expect(route?.operation.name).toBe(operation.name);
         expect(route?.labels).toEqual(labels);
-        if (route !== undefined) expect(upstreamPath(route)).toBe(encoded);
+        if (route === undefined) return;
+        const [bucket = "", key = ""] = labels.map(encodeLabel);
+        // At S3 the bucket comes first, and the slashes of a key are those of the path.
+        const object = `/${bucket}${count === 2 ? `/${key.replaceAll("%2F", "/")}` : ""}`;
+        expect(upstreamPath(route)).toBe(operation.service === "s3" ? object : encoded);
+        const again = matchOperation(method, operationPath(route));
+        expect(again?.operation.name).toBe(operation.name);
+        expect(again?.labels).toEqual(labels);
       }),
     );
   });
@@ -235,6 +265,35 @@ describe("a path", () => {
   });
 });
 
+describe("the key of an object", () => {
+  const keyAt = (path: string) => matchOperation("GET", path)?.labels[1];
+
+  test.each([
+    ["keeps its duplicate slashes", "/files/bucket/in//a", "in//a"],
+    ["may begin with a slash", "/files/bucket//a", "/a"],
+    ["may end with one", "/files/bucket/a/", "a/"],
+    ["is decoded once", "/files/bucket/a%2520b%2Fc", "a%20b/c"],
+    ["keeps its dot segments", "/files/bucket/a/../b/./c", "a/../b/./c"],
+    ["may come behind duplicate slashes", "//files//bucket/a//b", "a//b"],
+    ["may hold another operation's path", "/files/bucket/model/a/converse", "model/a/converse"],
+  ])("%s", (_what, path, key) => {
+    expect(keyAt(path)).toBe(key);
+  });
+
+  test("is not empty: that is the bucket, which only can be listed", () => {
+    for (const path of ["/files/bucket", "/files/bucket/"]) {
+      expect(matchOperation("GET", path)).toMatchObject({ operation: { name: "ListObjectsV2" }, labels: ["bucket"] });
+      for (const method of ["PUT", "HEAD", "DELETE", "POST"]) expect(matchOperation(method, path)).toBeUndefined();
+    }
+    for (const path of ["/files", "/files/", "/files//"]) expect(matchOperation("GET", path)).toBeUndefined();
+  });
+
+  test("with a bad encoding, or of dots alone, is refused", () => {
+    for (const raw of ["%", "%zz", "%ff", ".", "..", "%2e%2E"]) expect(keyAt(`/files/bucket/${raw}`)).toBeUndefined();
+    expect(matchOperation("GET", "/files/../a")).toBeUndefined();
+  });
+});
+
 describe("the upstream path", () => {
   const tricky = "a b/c+d%e~f!g'(h)*i@é:j";
   const body = { modelId: tricky };
@@ -257,6 +316,14 @@ describe("the upstream path", () => {
   }
 
   const messages = [{ role: "user" as const, content: [{ text: "hi" }] }];
+  const job = { jobIdentifier: arn };
+  const newJob = {
+    jobName: "j",
+    roleArn: "r",
+    modelId: "m",
+    inputDataConfig: { s3InputDataConfig: { s3Uri: "s3://b/in" } },
+    outputDataConfig: { s3OutputDataConfig: { s3Uri: "s3://b/out" } },
+  };
   const calls: readonly (readonly [OperationName, readonly string[], () => Promise<string>])[] = [
     ["Converse", [tricky], () => pathOf(() => runtime.send(new ConverseCommand({ ...body, messages })))],
     ["ConverseStream", [tricky], () => pathOf(() => runtime.send(new ConverseStreamCommand({ ...body, messages })))],
@@ -325,6 +392,10 @@ describe("the upstream path", () => {
       [arn],
       () => pathOf(() => control.send(new GetInferenceProfileCommand({ inferenceProfileIdentifier: arn }))),
     ],
+    ["CreateModelInvocationJob", [], () => pathOf(() => control.send(new CreateModelInvocationJobCommand(newJob)))],
+    ["ListModelInvocationJobs", [], () => pathOf(() => control.send(new ListModelInvocationJobsCommand({})))],
+    ["GetModelInvocationJob", [arn], () => pathOf(() => control.send(new GetModelInvocationJobCommand(job)))],
+    ["StopModelInvocationJob", [arn], () => pathOf(() => control.send(new StopModelInvocationJobCommand(job)))],
   ];
 
   test.each(calls)("of %s is the AWS SDK's", async (name, labels, sdkPath) => {

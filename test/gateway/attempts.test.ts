@@ -82,6 +82,7 @@ function key(name: string, changes: Partial<BedrockKey> = {}): BedrockKey {
     region: "us-east-1",
     overrides: {},
     credentials: { current: () => resolved },
+    signs: false,
     ...changes,
   };
 }

@@ -397,12 +397,12 @@ describe("checking a signature", () => {
   };
 
   test("passes over a request that its signer signed", async () => {
-    await expect(checkSignature(request(), () => sha256Hex(body), signer, now)).resolves.toBeUndefined();
+    await expect(checkSignature(request(), { bodyHash: () => sha256Hex(body) }, signer, now)).resolves.toBeUndefined();
   });
 
   test("throws what the client is told otherwise", async () => {
     const outcome = (change: object, hash = sha256Hex(body), by = signer) =>
-      checkSignature({ ...request(), ...change }, () => hash, by, now).catch((error: unknown) => error);
+      checkSignature({ ...request(), ...change }, { bodyHash: () => hash }, by, now).catch((error: unknown) => error);
     const refused = { name: "BedrockError", type: "InvalidSignatureException", status: 403 };
     expect(await outcome({ path: `${path}-stream` })).toMatchObject(refused);
     expect(await outcome({}, sha256Hex(`${body} `))).toMatchObject(refused);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { ClientAuth } from "../../src/gateway/client-auth.ts";
-import { bedrockKeys, translatedKeys } from "../../src/gateway/client-keys.ts";
+import { bedrockKeys, filesKeys, translatedKeys } from "../../src/gateway/client-keys.ts";
 import type { BedrockKey, BedrockProvider, TranslatedKey, TranslatedProvider } from "../../src/gateway/providers.ts";
 import type { Choosable } from "../../src/keys/choose.ts";
 import { Secret } from "../../src/upstream/secret.ts";
@@ -37,6 +37,7 @@ const bedrockKey = (name: string, region: string): BedrockKey => ({
   region,
   overrides: { base_url: "http://127.0.0.1:1", endpoints: { runtime: `http://${name}` } },
   credentials: { current: () => ({ kind: "bearer", token: new Secret(name) }) },
+  signs: false,
 });
 const bedrockKeyList = [bedrockKey("a", "eu-west-1"), bedrockKey("b", "us-east-1")];
 const bedrock: BedrockProvider = {
@@ -96,11 +97,55 @@ describe("the keys at Bedrock", () => {
       expect(own).toBe(true);
       const key = chosenOf(source);
       expect(key).toMatchObject({ name: "direct", region, models: ["*"], blacklisted_models: [], aliases: {} });
-      // The endpoints of a key are that key's business; the provider's base_url is everybody's.
-      expect(key.overrides).toEqual({ base_url: "http://127.0.0.1:1" });
+      // The runtime endpoint of a key is that key's business; the provider's base_url is everybody's.
+      expect(key.overrides).toEqual({ base_url: "http://127.0.0.1:1", endpoints: {} });
       const resolved = await key.credentials.current();
       expect(resolved.kind === "bearer" && resolved.token.reveal()).toBe("own");
     }
+  });
+
+  test("reach the other services where the configured ones do: those of the region, else the first", () => {
+    const at = (name: string, region: string): BedrockKey => ({
+      ...bedrockKey(name, region),
+      overrides: {
+        endpoints: { runtime: `http://${name}`, control: `http://control.${name}`, s3: `http://s3.${name}` },
+      },
+    });
+    const keys = [at("a", "eu-west-1"), at("b", "us-east-1")];
+    const provider = { ...bedrock, keys, pool: keyPool(keys) };
+    for (const [region, name] of [
+      ["us-east-1", "b"],
+      ["ap-south-1", "a"],
+    ] as const) {
+      const { source } = bedrockKeys(provider, direct({ region }), wish);
+      expect(chosenOf(source).overrides.endpoints).toEqual({
+        control: `http://control.${name}`,
+        s3: `http://s3.${name}`,
+      });
+    }
+  });
+
+  test("for S3 are those with AWS credentials, within what the client may use", () => {
+    const signer = { ...bedrockKey("c", "us-east-1"), signs: true };
+    const keys = [...bedrockKeyList, signer];
+    const provider = { ...bedrock, keys, pool: keyPool(keys) };
+    for (let round = 0; round < 20; round++) expect(chosenOf(filesKeys(provider, none, wish).source)).toBe(signer);
+    const others = { ...wish, allowedIds: new Set(["a-id"]) };
+    expect(filesKeys(provider, none, others).source.choose([])).toEqual({ kind: "refusal", reason: "no_key" });
+  });
+
+  test("for S3 are refused by name where there are only Bedrock API keys", () => {
+    const thrown = (auth: ClientAuth) => {
+      try {
+        return filesKeys(bedrock, auth, wish);
+      } catch (error) {
+        return error;
+      }
+    };
+    const refused = { type: "ValidationException", status: 400 };
+    expect(thrown(none)).toMatchObject({ ...refused, message: expect.stringContaining("The provider bedrock has no") });
+    const header = "x-bf-bedrock-api-key";
+    expect(thrown(direct({ header }))).toMatchObject({ ...refused, message: expect.stringContaining(`${header}: is`) });
   });
 
   test("are the one that signed, at its provider; elsewhere all", () => {

@@ -78,6 +78,7 @@ function bedrock(name: string, changes: Partial<BedrockKey> = {}): BedrockProvid
       region: "us-east-1",
       overrides: { base_url: `http://${name}.test`, endpoints: { agent_runtime: `http://${name}.test` } },
       credentials: { current: () => ({ kind: "sigv4", credentials: awsCredentials("AKID", "secret", undefined) }) },
+      signs: true,
       ...changes,
     },
   ];

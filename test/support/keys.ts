@@ -64,9 +64,16 @@ export function ask(
 
 /** Status, error type and message of an answer. */
 export function errorOf(answer: RawAnswer): { status: number; type: string; message: string } {
-  const parsed: unknown = JSON.parse(answer.body.toString("utf8"));
-  const message = typeof parsed === "object" && parsed !== null && "message" in parsed ? String(parsed.message) : "";
-  return { status: answer.status, type: String(answer.headers["x-amzn-errortype"]).split(":")[0] ?? "", message };
+  const type = String(answer.headers["x-amzn-errortype"]).split(":")[0] ?? "";
+  return { status: answer.status, type, message: messageOf(answer.body.toString("utf8")) };
+}
+
+/** Of JSON, or of S3's XML; an answer to HEAD has none. */
+function messageOf(text: string): string {
+  if (text === "") return "";
+  if (text.startsWith("<")) return /<Message>([^<]*)<\/Message>/.exec(text)?.[1] ?? "";
+  const parsed: unknown = JSON.parse(text);
+  return typeof parsed === "object" && parsed !== null && "message" in parsed ? String(parsed.message) : "";
 }
 
 /** One key as `GET /api/keys/health` tells of it. */

@@ -199,9 +199,9 @@ function exhausted<Key extends Choosable>(refusal: Refusal<Key>, last: Failure, 
   if (walk.own) return last.retry === "other_credential" ? ownRefused(last, walk.provider.name) : last;
   if (last.retry === "other_key" && refusal.reason === "cooling") return sooner(last, refusal.waitMs);
   if (last.retry !== "other_credential") return last;
-  if (refusal.reason !== "credentials") return refused(refusal, walk);
+  if (refusal.reason !== "credentials" && refusal.reason !== "exhausted") return refused(refusal, walk);
   const said = last.reply instanceof BedrockError ? last.reply.message : last.reply.type;
-  return allRefused(walk.provider.name, said, refusal.waitMs);
+  return allRefused(walk.provider.name, said, refusal.reason === "credentials" ? refusal.waitMs : undefined);
 }
 
 /** The last key asks for its own wait; where another is well before, the client need not wait that long. */

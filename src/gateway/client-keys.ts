@@ -2,7 +2,7 @@
 import { BedrockError, refuseField } from "../bedrock/errors.ts";
 import type { Choosable } from "../keys/choose.ts";
 import type { KeyPool } from "../keys/pool.ts";
-import type { EndpointOverrides } from "../upstream/endpoints.ts";
+import type { BedrockService, EndpointOverrides } from "../upstream/endpoints.ts";
 import type { KeySource } from "./attempts.ts";
 import { type ClientAuth, directForOther } from "./client-auth.ts";
 import { configuredKeys, type KeyWish, ownKey } from "./key-source.ts";
@@ -45,12 +45,18 @@ export function bedrockKeys(
 
 /**
  * The runtime is at the provider's `base_url`. For what that does not name, the operator's way to AWS is that of the
- * configured keys: of one in the same region, else of the first.
+ * configured keys: of one in the same region, else of any.
  */
 function directOverrides({ keys }: BedrockProvider, region: string): EndpointOverrides {
-  const like = keys.find((key) => key.region === region) ?? keys[0];
-  const { runtime: _own, ...endpoints } = like?.overrides.endpoints ?? {};
-  return { base_url: like?.overrides.base_url, endpoints };
+  const near = keys.filter((key) => key.region === region);
+  const endpoints: { [service in BedrockService]?: string } = {};
+  for (const service of ["control", "agent_runtime", "s3"] as const) {
+    for (const { overrides } of [...near, ...keys]) {
+      const endpoint = overrides.endpoints?.[service];
+      if (endpoint) endpoints[service] ??= endpoint;
+    }
+  }
+  return { base_url: keys[0]?.overrides.base_url, endpoints };
 }
 
 /**

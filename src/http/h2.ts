@@ -137,7 +137,8 @@ class H2Exchange implements Exchange {
   open(status: number, headers: ReplyHeaders, length?: number): ReplyStream {
     const fields = head(status, headers);
     const sized = length === undefined ? fields : { ...fields, "content-length": String(length) };
-    return new H2ReplyStream(this.#stream, sized, this.method === "HEAD" ? 0 : length, () => {
+    const body = { length, bodiless: this.method === "HEAD" };
+    return new H2ReplyStream(this.#stream, sized, body, () => {
       this.#finished = true;
     });
   }
@@ -148,17 +149,20 @@ class H2ReplyStream implements ReplyStream {
   readonly #head: Record<string, string | number>;
   /** Bytes that may still be written; undefined where no length is known. */
   #left: number | undefined;
+  readonly #bodiless: boolean;
   readonly #finish: () => void;
 
+  /** @param body its bytes, where they are known; bodiless is the answer to `HEAD`, which says them and has none */
   constructor(
     stream: ServerHttp2Stream,
     headers: Record<string, string | number>,
-    length: number | undefined,
+    body: { readonly length: number | undefined; readonly bodiless: boolean },
     finish: () => void,
   ) {
     this.#stream = stream;
     this.#head = headers;
-    this.#left = length;
+    this.#left = body.length;
+    this.#bodiless = body.bodiless;
     this.#finish = finish;
   }
 
@@ -166,10 +170,10 @@ class H2ReplyStream implements ReplyStream {
     if (!this.#writable()) return true;
     if (this.#left !== undefined) {
       this.#left -= bytes.length;
-      if (this.#left < 0) {
-        this.destroy();
-        return true;
-      }
+    }
+    if (this.#bodiless || (this.#left ?? 0) < 0) {
+      this.destroy();
+      return true;
     }
     if (!this.#stream.headersSent) this.#stream.respond(this.#head);
     return this.#stream.write(bytes);
@@ -182,7 +186,7 @@ class H2ReplyStream implements ReplyStream {
 
   end(): void {
     if (!this.#writable()) return;
-    if (this.#left !== undefined && this.#left > 0) {
+    if (!this.#bodiless && this.#left !== undefined && this.#left > 0) {
       this.destroy();
       return;
     }
@@ -202,8 +206,10 @@ class H2ReplyStream implements ReplyStream {
     this.#stream.destroy(new Error("the answer is broken off"));
   }
 
+  /** The stream of a HEAD request has ended for writing from its beginning, and still wants its head. */
   #writable(): boolean {
-    return !this.#stream.destroyed && !this.#stream.writableEnded && !this.#stream.closed;
+    const { destroyed, closed, headersSent, writableEnded } = this.#stream;
+    return !destroyed && !closed && (this.#bodiless ? !headersSent : !writableEnded);
   }
 }
 

@@ -82,6 +82,10 @@ const patterns: readonly (readonly [operation: string, method: string, pattern: 
   ["GetFoundationModel", "GET", /^\/foundation-models\/([^/]+)$/],
   ["ListInferenceProfiles", "GET", /^\/inference-profiles$/],
   ["GetInferenceProfile", "GET", /^\/inference-profiles\/([^/]+)$/],
+  ["CreateModelInvocationJob", "POST", /^\/model-invocation-job$/],
+  ["ListModelInvocationJobs", "GET", /^\/model-invocation-jobs$/],
+  ["GetModelInvocationJob", "GET", /^\/model-invocation-job\/([^/]+)$/],
+  ["StopModelInvocationJob", "POST", /^\/model-invocation-job\/([^/]+)\/stop$/],
 ];
 
 /** A gateway sends none of these: one connection's business, a client's credential, or the gateway's own control. */

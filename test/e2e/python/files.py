@@ -1,6 +1,5 @@
 """Writes, reads, lists and deletes objects as boto3's users do, and prints what boto3 made of the answers."""
 import json
-import time
 
 import boto3
 from botocore.config import Config
@@ -28,12 +27,10 @@ def raised(call):
     return "nothing"
 
 
-began = time.monotonic()
 put = client.put_object(
     Bucket=bucket, Key=keys[0], Body=body, ContentType="application/jsonl", Metadata={"purpose": "batch"},
     ServerSideEncryption="AES256", CacheControl="no-store",
 )
-seconds = time.monotonic() - began
 for index, key in enumerate(keys[1:]):
     client.put_object(Bucket=bucket, Key=key, Body=f"object {index + 1}".encode())
 got = client.get_object(Bucket=bucket, Key=keys[0])
@@ -41,6 +38,10 @@ read = got["Body"].read()
 head = client.head_object(Bucket=bucket, Key=keys[0])
 part = client.get_object(Bucket=bucket, Key=keys[0], Range="bytes=0-16")
 bodies = [client.get_object(Bucket=bucket, Key=key)["Body"].read().decode() for key in keys[1:]]
+# From a megabyte on botocore asks first (Expect: 100-continue).
+large = bytes(range(256)) * 8192
+client.put_object(Bucket=bucket, Key="large", Body=large)
+same_large = client.get_object(Bucket=bucket, Key="large")["Body"].read() == large
 client.put_object(Bucket=bucket, Key="empty", Body=b"")
 empty = client.get_object(Bucket=bucket, Key="empty")
 first = client.list_objects_v2(Bucket=bucket, Prefix="in/", MaxKeys=1)
@@ -48,13 +49,13 @@ second = client.list_objects_v2(Bucket=bucket, Prefix="in/", ContinuationToken=f
 deleted = client.delete_object(Bucket=bucket, Key=keys[0])
 print(json.dumps({
     "put": [put["ETag"], put["ResponseMetadata"]["HTTPStatusCode"], put["ResponseMetadata"]["HTTPHeaders"]["x-amz-id-2"]],
-    "seconds": seconds,
     "same": read == body,
     "got": [got["ETag"], got["ContentLength"], got["ContentType"], got["Metadata"], got.get("ChecksumCRC32") is not None],
     "head": [head["ContentLength"], head["ContentType"], head["Metadata"], head["ServerSideEncryption"],
              head["LastModified"].isoformat(), head["AcceptRanges"]],
     "part": [part["ContentRange"], part["Body"].read().decode(), part["ResponseMetadata"]["HTTPStatusCode"]],
     "bodies": bodies,
+    "large": same_large,
     "empty": [empty["ContentLength"], empty["Body"].read().decode()],
     "listed": [[one["Key"] for one in page["Contents"]] for page in (first, second)],
     "truncated": [first["IsTruncated"], second["IsTruncated"]],

@@ -190,6 +190,18 @@ describe("a large object", { timeout: 60_000 }, () => {
     },
   );
 
+  test("waits for a reader who takes nothing for longer than the server library has patience", async () => {
+    fake.when("/bucket/patient", async (_request, response) => {
+      response.writeHead(200, { "content-length": String(size) });
+      for (let sent = 0; sent < size; sent += 1024 * 1024)
+        if (!response.write(Buffer.alloc(1024 * 1024))) await new Promise((resolve) => response.once("drain", resolve));
+      response.end();
+    });
+    const reader = await openReader(gateway.url, "http/1.1", "/bedrock/files/bucket/patient");
+    await sleep(13_000);
+    expect((await reader.rest()).bytes).toBe(size);
+  });
+
   test("whose reader leaves ends upstream, and the gateway goes on", async () => {
     let closed = false;
     fake.when("/bucket/endless", async (_request, response) => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { BedrockError, errorBody, isErrorType, refuseField, statusOf } from "../../src/bedrock/errors.ts";
+import { BedrockError, errorBody, isErrorType, refuseField, statusOf, xmlErrorBody } from "../../src/bedrock/errors.ts";
 
 /** Statuses of the service models, and of AWS's common errors. */
 const statuses = [
@@ -74,5 +74,20 @@ describe("an error", () => {
     const error = refuseField("messages[2].content[0].image", "is too large.");
     expect(error).toMatchObject({ type: "ValidationException", status: 400 });
     expect(error.message).toBe("messages[2].content[0].image: is too large.");
+  });
+});
+
+describe("an error of S3's shape", () => {
+  test("has its code, its message and the request's id", () => {
+    expect(xmlErrorBody(new BedrockError("ValidationException", "key: is wrong."), "id-1")).toBe(
+      '<?xml version="1.0" encoding="UTF-8"?>\n' +
+        "<Error><Code>ValidationException</Code><Message>key: is wrong.</Message><RequestId>id-1</RequestId></Error>",
+    );
+  });
+
+  test("stays XML whatever stands in it", () => {
+    const text = xmlErrorBody(new BedrockError("ValidationException", "</Message>&amp;\u0000\ud800 \u{1f422}é"), "<");
+    expect(text).toContain("<Message>&lt;/Message&gt;&amp;amp;\ufffd\ufffd \u{1f422}é</Message>");
+    expect(text).toContain("<RequestId>&lt;</RequestId>");
   });
 });

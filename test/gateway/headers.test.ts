@@ -14,6 +14,42 @@ test("a provider that is not Bedrock gets nothing but what the filter allows", (
   expect(headersForUpstream(new Map(Object.entries(headers)), open, "translate")).toEqual([["x-team", "blue"]]);
 });
 
+test("S3 gets the members of its operations, and nothing of how the upload was framed or signed", () => {
+  const members = {
+    "content-type": "a/b",
+    "content-md5": "x",
+    "cache-control": "no-store",
+    "content-encoding": "gzip",
+    range: "bytes=0-1",
+    "if-match": '"e"',
+    "if-none-match": "*",
+    expires: "0",
+    "x-amz-meta-team": "blue",
+    "x-amz-server-side-encryption": "aws:kms",
+    "x-amz-checksum-crc32": "AA==",
+    "x-amz-expected-bucket-owner": "123456789012",
+  };
+  const own = {
+    "x-amz-content-sha256": "a",
+    "x-amz-date": "b",
+    "x-amz-security-token": "c",
+    "x-amz-trailer": "d",
+    "x-amz-decoded-content-length": "3",
+    "x-amz-user-agent": "e",
+    "amz-sdk-request": "f",
+    "x-bf-vk": "g",
+    "x-model-provider": "h",
+    expect: "100-continue",
+    origin: "i",
+  };
+  const all = new Map(Object.entries({ ...members, ...own }));
+  expect(Object.fromEntries(headersForUpstream(all, open, "files"))).toEqual(members);
+  expect(headersForUpstream(all, { allow: [], deny: ["x-amz-meta-*"] }, "files").map(([name]) => name)).not.toContain(
+    "x-amz-meta-team",
+  );
+  expect(Object.keys(up(members))).toEqual(["content-type"]);
+});
+
 /** What no client can send upstream under any name or filter. */
 const never = [
   "accept-encoding",

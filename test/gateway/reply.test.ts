@@ -68,6 +68,19 @@ describe("an error", () => {
     expect(headerOf(exchange, "x-amz-retry-after")).toBe("1235");
   });
 
+  test("of a request for files, served or not, is XML", () => {
+    for (const path of ["/bedrock/files/bucket/k", "//bedrock//files", "/bedrock/files/"]) {
+      const exchange = new FakeExchange({ path, headers: { "x-request-id": "r" } });
+      replyError(new ActiveRequest(exchange), new BedrockError("ValidationException", "a < b"), []);
+      expect(headerOf(exchange, "content-type")).toBe("application/xml");
+      expect(headerOf(exchange, "x-amzn-errortype")).toBe("ValidationException");
+      expect(exchange.answer?.body).toContain("<Message>a &lt; b</Message><RequestId>r</RequestId>");
+    }
+    const exchange = new FakeExchange({ path: "/bedrock/filesystem" });
+    replyError(new ActiveRequest(exchange), new BedrockError("ValidationException", "x"), []);
+    expect(headerOf(exchange, "content-type")).toBe("application/json");
+  });
+
   test("of the upstream goes out as it came", () => {
     const { active, exchange } = request();
     const received = {
@@ -219,5 +232,46 @@ describe("a stream", () => {
     expect(exchange.stream?.bytes).toEqual(Buffer.concat([delta, metadata]));
     exchange.leave();
     expect(exchange.stream?.state).toBe("ended");
+  });
+});
+
+describe("the bytes of an object", () => {
+  function bytesOf() {
+    const { active, exchange } = request("GetObject");
+    const source = new Source();
+    const open = { kind: "bytes", status: 206, headers: [["etag", '"e"']], length: 6, source } as const;
+    const ended: Promise<Ending> = replyStream(active, open, []);
+    const { stream } = exchange;
+    if (stream === undefined) throw new Error("no stream was opened");
+    return { active, exchange, source, stream, ended };
+  }
+
+  test("pass as they come, and no byte is lent ahead", async () => {
+    const { source, stream, ended } = bytesOf();
+    source.sink?.frames(Buffer.from("abc"), false);
+    source.sink?.frames(Buffer.from("def"), false);
+    source.sink?.end();
+    expect(await ended).toEqual({ status: 206, outcome: "success" });
+    expect(stream.status).toBe(206);
+    expect(stream.bytes.toString()).toBe("abcdef");
+    expect(stream.writes.map(({ next }) => next)).toEqual([undefined, undefined]);
+    expect(stream.state).toBe("ended");
+  });
+
+  test("that break off break the connection: no exception is written behind them", async () => {
+    const { source, stream, ended } = bytesOf();
+    source.sink?.frames(Buffer.from("abc"), false);
+    source.sink?.end(new BedrockError("ServiceUnavailableException", "it broke"));
+    expect(await ended).toMatchObject({ status: 206, outcome: "error", errorType: "ServiceUnavailableException" });
+    expect(stream.bytes.toString()).toBe("abc");
+    expect(stream.state).toBe("destroyed");
+  });
+
+  test("of a request that the gateway ends break the connection, too", async () => {
+    const { active, source, stream, ended } = bytesOf();
+    source.sink?.frames(Buffer.from("abc"), false);
+    active.end(new BedrockError("ModelTimeoutException", "too late"));
+    expect(await ended).toMatchObject({ outcome: "error", errorType: "ModelTimeoutException" });
+    expect([stream.state, source.cancel.mock.calls.length]).toEqual(["destroyed", 1]);
   });
 });

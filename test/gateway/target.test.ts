@@ -4,7 +4,7 @@ import type { Provider } from "../../src/gateway/providers.ts";
 import { findTarget, notServed } from "../../src/gateway/target.ts";
 import { keyPool } from "../support/key-pool.ts";
 
-function bedrock(name: string): Provider {
+function remote(name: string) {
   const network = {
     max_conns_per_host: 1,
     default_request_timeout_in_seconds: 1,
@@ -15,18 +15,10 @@ function bedrock(name: string): Provider {
     proxy_url: null,
   };
   const retries = { max: 0, initialBackoffMs: 0, maxBackoffMs: 0 };
-  return {
-    kind: "bedrock",
-    name,
-    network,
-    extraHeaders: [],
-    retries,
-    streamStartMs: 1000,
-    keys: [],
-    pool: keyPool([]),
-    secrets: [],
-  };
+  return { name, network, extraHeaders: [], retries, streamStartMs: 1000, keys: [], secrets: [] };
 }
+
+const bedrock = (name: string): Provider => ({ kind: "bedrock", ...remote(name), pool: keyPool([]) });
 
 const mock = (name: string): Provider => ({ kind: "mock", name, rules: [] });
 
@@ -145,5 +137,45 @@ describe("a model named in the body", () => {
       model: undefined,
       provider: { name: "bedrock" },
     });
+  });
+});
+
+describe("of batch inference and its files", () => {
+  const openai: Provider = { kind: "translated", type: "openai", ...remote("openai"), pool: keyPool([]) };
+  const all = [...both, openai];
+  const list = route("GET", "/files/bucket");
+  const create = route("POST", "/model-invocation-job");
+  const body = (modelId: string) => Buffer.from(JSON.stringify({ modelId }));
+
+  test("the provider is the one of the header, else the one of the model id, else the default one", () => {
+    expect(findTarget(all, list, empty).provider.name).toBe("bedrock");
+    expect(findTarget(all, list, empty, "lab").provider.name).toBe("lab");
+    expect(findTarget(all, create, body("lab/m"))).toMatchObject({ provider: { name: "lab" }, model: "m" });
+    expect(findTarget(all, create, body("m"), "lab")).toMatchObject({ provider: { name: "lab" }, model: "m" });
+    expect(findTarget(all, create, body("lab/m"), "lab").body.toString()).toBe('{"modelId":"m"}');
+  });
+
+  test("another provider's header is none of other operations", () => {
+    expect(findTarget(all, converse("m"), empty, "lab").provider.name).toBe("bedrock");
+  });
+
+  test.each([
+    ["nobody", "m", "ResourceNotFoundException", 'x-model-provider: there is no provider "nobody"'],
+    ["openai", "m", "ValidationException", "x-model-provider: openai is not Bedrock"],
+    ["bedrock", "lab/m", "ValidationException", "modelId: names the provider lab"],
+    [undefined, "openai/gpt-4o", "ValidationException", "modelId: openai is not Bedrock"],
+  ])("the provider %s with the model %s is refused: %s", (named, model, type, message) => {
+    expect(() => findTarget(all, create, body(model), named)).toThrow(
+      expect.objectContaining({ type, message: expect.stringContaining(message) }),
+    );
+  });
+
+  test("the region of a job is that of its ARN, and a key of S3 has none", () => {
+    const job = "arn:aws:bedrock:eu-west-1:123456789012:model-invocation-job/x";
+    const get = route("GET", `/model-invocation-job/${encodeURIComponent(job)}`);
+    expect(findTarget(all, get, empty)).toMatchObject({ region: "eu-west-1", model: undefined });
+    expect(findTarget(all, route("GET", "/model-invocation-job/abc"), empty).region).toBeUndefined();
+    const object = route("GET", "/files/us-east-1/arn:aws:s3:nowhere:x");
+    expect(findTarget(all, object, empty).region).toBeUndefined();
   });
 });

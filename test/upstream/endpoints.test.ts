@@ -47,6 +47,8 @@ describe("the endpoint of a region", () => {
     ["runtime", "eu-isoe-west-1", "bedrock-runtime.eu-isoe-west-1.cloud.adc-e.uk"],
     ["runtime", "us-isof-south-1", "bedrock-runtime.us-isof-south-1.csp.hci.ic.gov"],
     ["runtime", "eusc-de-east-1", "bedrock-runtime.eusc-de-east-1.amazonaws.eu"],
+    ["s3", "eu-central-1", "s3.eu-central-1.amazonaws.com"],
+    ["s3", "cn-north-1", "s3.cn-north-1.amazonaws.com.cn"],
     ["runtime", "nz-central-1", "bedrock-runtime.nz-central-1.amazonaws.com"],
   ] as const)("is AWS's own: %s in %s is %s", (service, region, host) => {
     expect(endpointFor(service, region)).toEqual({ origin: `https://${host}`, host, pathPrefix: "" });

@@ -20,7 +20,11 @@ import { rejection, sleep, until } from "../support/wait.ts";
 
 const boto3 = findBoto3();
 const revoked: Identity = { accessKeyId: "AKIAREVOKEDKEY000001", secretAccessKey: "revokedCanary/0123456789" };
-const direct: Identity = { accessKeyId: "AKIADIRECTCANARY0002", secretAccessKey: "directCanarySecret2/0123" };
+const direct: Identity = {
+  accessKeyId: "ASIADIRECTCANARY0001",
+  secretAccessKey: "directCanarySecret/0123456789",
+  sessionToken: "directCanarySession//0123456789==",
+};
 
 let fake: FakeS3;
 let control: FakeBedrock;

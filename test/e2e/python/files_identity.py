@@ -51,8 +51,9 @@ def other_metadata(request, **kwargs):
 
 
 direct = {
-    "x-bf-bedrock-access-key": "AKIADIRECTCANARY0002",
-    "x-bf-bedrock-secret-key": "directCanarySecret2/0123",
+    "x-bf-bedrock-access-key": "ASIADIRECTCANARY0001",
+    "x-bf-bedrock-secret-key": "directCanarySecret/0123456789",
+    "x-bf-bedrock-session-token": "directCanarySession//0123456789==",
     "x-bf-bedrock-region": "ap-south-1",
 }
 

@@ -38,6 +38,8 @@ export interface Walk<Key> {
   readonly own: boolean;
   /** No other target stands behind this provider. */
   readonly isLast: boolean;
+  /** How long an answer takes says nothing of how fast the key's models are: an object is as long as it is. */
+  readonly isUntimed?: boolean;
   /** Makes one attempt. @param patienceMs how long a stream may take to begin; undefined: as long as it likes */
   readonly attempt: (key: Key, model: string | undefined, patienceMs: number | undefined) => Promise<Attempted>;
   /** Told of each attempt's status, for the metrics. */
@@ -95,7 +97,7 @@ function tellingMore(earlier: Failure | undefined, later: Failure): Failure {
 
 async function attemptOnce<Key extends Choosable>(
   request: ActiveRequest,
-  { provider, keys, isLast, attempt, onAttempt }: Walk<Key>,
+  { provider, keys, isLast, isUntimed = false, attempt, onAttempt }: Walk<Key>,
   turn: Turn<Key>,
   tried: readonly Key[],
 ): Promise<Attempted> {
@@ -103,7 +105,10 @@ async function attemptOnce<Key extends Choosable>(
   // A silent stream is left for another key or target; where there is none, it is waited for.
   const elsewhere = !isLast || (tried.length + 1 < provider.keys.length && keys.hasOther([...tried, turn.key]));
   const patienceMs = elsewhere ? provider.streamStartMs : undefined;
-  const measured = (outputTokens = 0) => ({ ms: performance.now() - noted.startedAt, outputTokens });
+  const measured = (outputTokens = 0) => ({
+    ms: isUntimed ? Number.NaN : performance.now() - noted.startedAt,
+    outputTokens,
+  });
   let attempted: Attempted;
   try {
     attempted = await attempt(turn.key, request.model, patienceMs);

@@ -328,6 +328,7 @@ function relayTarget(
     own,
     pin: wish.pin,
     isLast,
+    isUntimed: route.operation.batch,
     attempt: (key, model, patienceMs) => {
       const named = withAlias({ ...call, model, patienceMs }, target.model, services.hash);
       return relay(request, named, provider, key, services.upstream);

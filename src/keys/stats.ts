@@ -14,7 +14,7 @@ import { tickOf } from "./waits.ts";
 
 /** What a successful attempt measured. */
 export interface Measured {
-  /** From sending the request to the end of the answer. */
+  /** From sending the request to the end of the answer; NaN where that says nothing of the key's speed. */
   readonly ms: number;
   readonly outputTokens: number;
 }

@@ -147,10 +147,15 @@ describe.skipIf(boto3 === undefined)(`boto3 ${boto3}`, { timeout: 40_000 }, () =
       body: ["InvalidSignatureException", 403],
       metadata: ["InvalidSignatureException", 403],
       stranger: ["UnrecognizedClientException", 403],
+      framed: "served",
       direct: "served",
     });
+    const framedBody = Buffer.alloc(2 * 1024 * 1024, Buffer.from(Array.from({ length: 256 }, (_, byte) => byte)));
+    expect(fake.objects.get("/bucket/framed")?.body.equals(framedBody)).toBe(true);
+    expect(fake.requests[5]?.headers).toMatchObject({ "x-amz-checksum-crc32": crc32Of(framedBody) });
+    expect(fake.requests[5]?.headers["content-encoding"]).toBeUndefined();
     expect(fake.requests.map(({ accessKeyId, region }) => `${accessKeyId} ${region}`)).toEqual([
-      ...Array(5).fill(`${fakeIdentity.accessKeyId} eu-central-1`),
+      ...Array(6).fill(`${fakeIdentity.accessKeyId} eu-central-1`),
       ...Array(5).fill(`${direct.accessKeyId} ap-south-1`),
     ]);
   });

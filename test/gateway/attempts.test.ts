@@ -93,9 +93,11 @@ interface Setup {
   readonly max?: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly model?: string;
+  readonly isUntimed?: boolean;
 }
 
-function setUp({ keys = [key("a")], deeds = [ok], max = 2, headers = {}, model = "m" }: Setup = {}) {
+function setUp(setup: Setup = {}) {
+  const { keys = [key("a")], deeds = [ok], max = 2, headers = {}, model = "m", isUntimed = false } = setup;
   const upstream = new FakeUpstream(deeds);
   const provider: BedrockProvider = {
     kind: "bedrock",
@@ -131,11 +133,14 @@ function setUp({ keys = [key("a")], deeds = [ok], max = 2, headers = {}, model =
       pin: readPin(exchange.headers),
       own: false,
       isLast: true,
+      isUntimed,
       attempt: (chosen, name, patienceMs) =>
         relay(request, { ...call, model: name, patienceMs }, provider, chosen, upstream),
       onAttempt: (status) => statuses.push(status),
     });
-  return { upstream, exchange, request, statuses, run, tokens: () => upstream.seen.map(({ token }) => token) };
+  const tokens = () => upstream.seen.map(({ token }) => token);
+  const health = () => provider.pool.ring.health(Date.now());
+  return { upstream, exchange, request, statuses, run, tokens, health };
 }
 
 beforeEach(() => vi.useFakeTimers());
@@ -148,6 +153,23 @@ async function settled<T>(promise: Promise<T>): Promise<T> {
 }
 
 describe("one key", () => {
+  test("is timed by its answers, but not by those whose length says nothing of it", async () => {
+    for (const isUntimed of [false, true]) {
+      const { run, health } = setUp({ isUntimed });
+      await settled(run());
+      expect(health()).toMatchObject([{ served: 1 }]);
+      expect(health()[0]?.msPerToken === undefined).toBe(isUntimed);
+    }
+  });
+
+  test("that is pinned and refused upstream is told as such, and not as missing", async () => {
+    const { run } = setUp({ keys: [key("a"), key("b")], deeds: [refused], headers: { "x-bf-api-key": "a" } });
+    expect(await settled(run())).toMatchObject({
+      kind: "failure",
+      reply: { type: "ServiceUnavailableException", message: expect.stringContaining("was refused upstream") },
+    });
+  });
+
   test("that answers is asked once", async () => {
     const { run, request, statuses, tokens } = setUp();
     expect(await settled(run())).toMatchObject({ kind: "answer", status: 200 });

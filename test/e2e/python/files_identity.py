@@ -6,7 +6,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 
-def client(key, secret, before_send=None, before_sign=None):
+def client(key, secret, before_send=None, before_sign=None, before_call=None):
     made = boto3.client(
         "s3",
         endpoint_url="http://localhost:8080/bedrock/files",
@@ -19,6 +19,8 @@ def client(key, secret, before_send=None, before_sign=None):
         made.meta.events.register("before-send.s3.*", before_send)
     if before_sign is not None:
         made.meta.events.register("before-sign.s3.*", before_sign)
+    if before_call is not None:
+        made.meta.events.register("before-call.s3.*", before_call)
     return made
 
 
@@ -50,6 +52,11 @@ def other_metadata(request, **kwargs):
     request.headers["x-amz-meta-a"] = "2"
 
 
+def in_trailer(params, **kwargs):
+    # As botocore does over TLS: the body in aws-chunked framing, its checksum behind it.
+    params["context"]["checksum"]["request_algorithm"]["in"] = "trailer"
+
+
 direct = {
     "x-bf-bedrock-access-key": "ASIADIRECTCANARY0001",
     "x-bf-bedrock-secret-key": "directCanarySecret/0123456789",
@@ -73,5 +80,7 @@ print(json.dumps({
     "body": raised(lambda: client(*configured, before_send=other_body).put_object(**put)),
     "metadata": raised(lambda: client(*configured, before_send=other_metadata).put_object(**put)),
     "stranger": raised(lambda: client("AKIASTRANGER00000001", "x").put_object(**put)),
+    "framed": raised(lambda: client(*configured, before_call=in_trailer).put_object(
+        Bucket="bucket", Key="framed", Body=bytes(range(256)) * 8192)),
     "direct": raised(lambda: all_operations(client(*dummy, before_sign=with_direct))),
 }))

@@ -149,6 +149,13 @@ export function operationPath(route: Route): string {
   return row.path(route.labels.map(encodeLabel));
 }
 
+/** An operation's path with `{id}` and the like for what varies, for metrics and traces. */
+export function pathTemplate(operation: Operation): string {
+  const row = rows.find((candidate) => candidate.name === operation.name);
+  if (row === undefined) throw new Error(`no row for ${operation.name}`);
+  return row.path([operation.model === "path" ? "{modelId}" : "{id}", "{version}"]);
+}
+
 /** RFC 3986 percent-encoding of everything but unreserved characters: `:` becomes `%3A`, `/` becomes `%2F`. */
 export function encodeLabel(text: string): string {
   return encodeURIComponent(text).replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);

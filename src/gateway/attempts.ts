@@ -42,12 +42,7 @@ export interface Walk<Key> {
   readonly isUntimed?: boolean;
   /** Makes one attempt. @param patienceMs how long a stream may take to begin; undefined: as long as it likes */
   readonly attempt: (key: Key, model: string | undefined, patienceMs: number | undefined) => Promise<Attempted>;
-  /** Told of each attempt's status, for the metrics. */
-  readonly onAttempt: (status: string) => void;
 }
-
-/** The status of an attempt that its client did not wait for. */
-const clientLeft = "499";
 
 /**
  * Tries the provider's keys until one answers: the same key again after network faults and 5xx, with a growing pause and
@@ -97,7 +92,7 @@ function tellingMore(earlier: Failure | undefined, later: Failure): Failure {
 
 async function attemptOnce<Key extends Choosable>(
   request: ActiveRequest,
-  { provider, keys, isLast, isUntimed = false, attempt, onAttempt }: Walk<Key>,
+  { provider, keys, isLast, isUntimed = false, attempt }: Walk<Key>,
   turn: Turn<Key>,
   tried: readonly Key[],
 ): Promise<Attempted> {
@@ -118,7 +113,6 @@ async function attemptOnce<Key extends Choosable>(
     throw error;
   }
   noteEnd(noted, attempted, request);
-  onAttempt(request.exchange.aborted ? clientLeft : statusLabel(attempted));
   switch (attempted.kind) {
     case "answer":
       turn.success(measured(attempted.usage?.outputTokens), Date.now());
@@ -245,11 +239,6 @@ function waitOf(refusal: { readonly waitMs: number }): { retryAfterSeconds: numb
 /** What a client is told to wait: no more than the upstream has told, which is kept rounded up. */
 function wholeSeconds(waitMs: number): number {
   return Math.max(1, Math.ceil((waitMs - tickMs) / 1000));
-}
-
-function statusLabel(attempted: Attempted): string {
-  if (attempted.kind === "stream") return "200";
-  return String(attempted.kind === "failure" ? attempted.reply.status : attempted.status);
 }
 
 /** Waits, or less when the request is over before. */

@@ -9,12 +9,14 @@ import { BodyError, type Exchange } from "../http/exchange.ts";
 import type { KeySlots } from "../keys/registry.ts";
 import type { KeyState } from "../keys/state.ts";
 import type { Logger } from "../telemetry/log.ts";
+import type { Metrics, Reading } from "../telemetry/metrics.ts";
 import type { RequestRecord } from "../telemetry/request-record.ts";
 import { Secret } from "../upstream/secret.ts";
 import { ActiveRequest } from "./active-request.ts";
 import { configuredCredentials, type KnownCredentials } from "./client-auth.ts";
 import { checkRequiredHeaders, compilePolicy, corsHeaders, preflight } from "./client-policy.ts";
 import { settle } from "./governed.ts";
+import { keyReadings } from "./key-readings.ts";
 import { answerManagement, answerPage, type ManagementApi } from "./pages.ts";
 import { buildProviders } from "./providers.ts";
 import { record } from "./record.ts";
@@ -26,6 +28,7 @@ export interface GatewayServices extends TargetServices {
   readonly keys: KeyState;
   /** What all threads have counted against the limits of virtual keys, teams, customers and models. */
   readonly counters: GovernanceMemory;
+  readonly metrics: Metrics;
   readonly log: Logger;
   /** Told of every request that is over. */
   readonly onRecord: (record: RequestRecord) => void;
@@ -59,16 +62,23 @@ export class Gateway {
   constructor(services: GatewayServices, inForce: InForce) {
     this.#services = services;
     this.#snapshot = this.#compile(inForce);
+    services.metrics.configure(inForce.config.observability.dimensions);
   }
 
   /** Puts a new configuration in force. Requests that have begun go on with the one they began with. */
   configure(inForce: InForce): void {
     this.#snapshot = this.#compile(inForce);
+    this.#services.metrics.configure(inForce.config.observability.dimensions);
   }
 
   /** The largest request body in bytes. */
   get maxBodyBytes(): number {
     return this.#snapshot.policy.maxBodyBytes;
+  }
+
+  /** Which keys are in service, for the metrics. */
+  keyReadings(): readonly Reading[] {
+    return keyReadings(this.#snapshot.providers, Date.now());
   }
 
   /** Says "not ready" from now on. */
@@ -101,12 +111,12 @@ export class Gateway {
     const request = new ActiveRequest(exchange);
     const snapshot = this.#snapshot;
     this.#active.add(request);
-    this.#services.metrics.inFlight(this.#active.size);
+    this.#services.metrics.active(this.#active.size);
     void this.#answer(request, snapshot)
       .catch((error: unknown) => this.#fail(request, snapshot, error))
       .then((ending) => {
         if (ending === undefined) return;
-        settle(request, ending.outcome, snapshot.governance, this.#services);
+        settle(request, ending.outcome, snapshot.governance, this.#services.onProblem);
         record(request, ending, this.#services);
       })
       .catch((error: unknown) => {
@@ -117,7 +127,7 @@ export class Gateway {
       .finally(() => {
         request.close();
         this.#active.delete(request);
-        this.#services.metrics.inFlight(this.#active.size);
+        this.#services.metrics.active(this.#active.size);
         if (this.#active.size === 0) for (const resolve of this.#whenIdle.splice(0)) resolve();
       });
   }
@@ -161,14 +171,12 @@ export class Gateway {
         request.usage = attempted.usage;
         request.stopReason = attempted.stopReason;
         // Before the answer, so that whoever has it sees it counted.
-        if (!exchange.aborted) settle(request, "success", snapshot.governance, this.#services);
-        this.#services.metrics.overhead((performance.now() - request.startedAt - request.upstreamMs) * 1000);
+        if (!exchange.aborted) settle(request, "success", snapshot.governance, this.#services.onProblem);
         return replyWhole(request, attempted, cors);
       case "bytes":
         return replyStream(request, attempted, cors);
       case "stream":
         request.firstEventMs = performance.now() - request.startedAt;
-        this.#services.metrics.firstByte(request.firstEventMs / 1000);
         return replyStream(request, attempted, cors);
       case "failure":
         return attempted.reply instanceof BedrockError

@@ -11,7 +11,7 @@ import type { Refusal } from "../governance/refusals.ts";
 import type { Routed } from "../governance/routing.ts";
 import type { Exchange, RequestHeaders } from "../http/exchange.ts";
 import { resolveAlias } from "../keys/choose.ts";
-import type { Metrics, Outcome, Usage } from "../telemetry/metrics.ts";
+import type { Outcome, Usage } from "../telemetry/metrics.ts";
 import { Secret } from "../upstream/secret.ts";
 import type { ActiveRequest } from "./active-request.ts";
 import { type ClientAuth, checkSignature } from "./client-auth.ts";
@@ -258,12 +258,12 @@ export function allowedKeys(
   return new Set(keys.filter(isAllowed).map(({ id }) => id));
 }
 
-/** Charges what the request has used to whom it was admitted for, and counts what it cost. Only the first call counts. */
+/** Charges what the request has used to whom it was admitted for, and notes what it cost. Only the first call counts. */
 export function settle(
   request: ActiveRequest,
   outcome: Outcome,
   governance: Governance,
-  { metrics, onProblem }: { readonly metrics: Metrics; readonly onProblem: (message: string) => void },
+  onProblem: (message: string) => void,
 ): void {
   if (request.settled) return;
   request.settled = true;
@@ -271,7 +271,7 @@ export function settle(
   const now = Date.now();
   if (admission === undefined) {
     if (usage === undefined || provider === undefined || model === undefined) return;
-    count(request, governance.prices.cost(provider, model, tokensOf(usage), now), metrics, onProblem);
+    count(request, governance.prices.cost(provider, model, tokensOf(usage), now), onProblem);
     return;
   }
   if (request.attempts.length === 0 && usage === undefined) {
@@ -281,22 +281,13 @@ export function settle(
   const isBilled = billed.has(request.operation);
   const used = isBilled ? usedTokens(request, outcome, admission) : nothing;
   const { microUsd } = governance.settle(admission, used, now, model);
-  if (isBilled && outcome !== "error") count(request, microUsd, metrics, onProblem);
+  if (isBilled && outcome !== "error") count(request, microUsd, onProblem);
 }
 
-function count(
-  request: ActiveRequest,
-  microUsd: number | undefined,
-  metrics: Metrics,
-  onProblem: (message: string) => void,
-): void {
+function count(request: ActiveRequest, microUsd: number | undefined, onProblem: (message: string) => void): void {
   const { provider = "none", model = "" } = request;
   request.costMicroUsd = microUsd;
-  if (microUsd !== undefined) {
-    metrics.cost(provider, microUsd / 1e6);
-    return;
-  }
-  metrics.unpriced(provider);
+  if (microUsd !== undefined) return;
   const name = `${provider}/${model.slice(0, 256)}`;
   if (unpriced.has(name) || unpriced.size >= mostUnpriced) return;
   unpriced.add(name);

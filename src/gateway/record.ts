@@ -26,9 +26,7 @@ export interface RecordServices {
 /** Called exactly once for each request, however it ended. */
 export function record(request: ActiveRequest, ending: Ending, { metrics, log, onRecord }: RecordServices): void {
   const made = recordOf(request, ending);
-  const { operation, provider = "none", outcome, usage } = made;
-  metrics.requestFinished({ operation, provider, status: String(made.status), outcome }, made.durationMs / 1000);
-  if (usage !== undefined) metrics.tokens(provider, usage);
+  metrics.finished(made);
   logLine(made, log);
   onRecord(made);
 }

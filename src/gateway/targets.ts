@@ -5,7 +5,6 @@ import type { Route } from "../bedrock/operations.ts";
 import type { ObservabilityConfig } from "../config/observability.ts";
 import type { Governance } from "../governance/governance.ts";
 import type { Identity } from "../governance/identity.ts";
-import type { Metrics } from "../telemetry/metrics.ts";
 import type { Upstream } from "../upstream/dispatch.ts";
 import type { ActiveRequest } from "./active-request.ts";
 import type { Attempted, Failure } from "./attempt.ts";
@@ -40,7 +39,6 @@ export interface TargetServices {
   readonly upstream: Upstream;
   /** SHA-256 of a body in hexadecimal; large ones are hashed off this thread. */
   readonly hash: (body: Buffer) => string | Promise<string>;
-  readonly metrics: Metrics;
   /** Told of what an operator should know and no client is refused for. */
   readonly onProblem: (message: string) => void;
 }
@@ -245,7 +243,6 @@ function walkTranslate(
     isLast,
     attempt: (key, name = "", patienceMs) =>
       translate(request, { ...call, patienceMs }, provider, key, name, services.upstream),
-    onAttempt: (status) => services.metrics.attemptFinished(provider.name, status),
   });
 }
 
@@ -333,7 +330,6 @@ function relayTarget(
       const named = withAlias({ ...call, model, patienceMs }, target.model, services.hash);
       return relay(request, named, provider, key, services.upstream);
     },
-    onAttempt: (status) => services.metrics.attemptFinished(provider.name, status),
   });
 }
 

@@ -2,6 +2,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { isAdminPath } from "../admin/api.ts";
 import { Gateway } from "../gateway/gateway.ts";
+import { httpRoutes } from "../gateway/http-routes.ts";
 import { openGovernanceMemory } from "../governance/layout.ts";
 import { serveHttp2 } from "../http/h2.ts";
 import type { HttpServer, ServeOptions } from "../http/server.ts";
@@ -9,6 +10,7 @@ import { serveHttp1 } from "../http/uws.ts";
 import { openKeyState } from "../keys/state.ts";
 import { createLogger } from "../telemetry/log.ts";
 import { Metrics } from "../telemetry/metrics.ts";
+import { ThreadHealth } from "../telemetry/thread-health.ts";
 import { Upstream } from "../upstream/dispatch.ts";
 import { sha256Hex } from "../upstream/sigv4.ts";
 import type { FrontEndOffers, FrontEndStart, SupervisorOffers } from "./messages.ts";
@@ -26,7 +28,8 @@ const hintEveryMs = 60_000;
 if (parentPort === null) throw new Error("a front end runs in a thread of its own");
 const start = workerData as FrontEndStart;
 const log = createLogger(start.logLevel, `front-end-${start.index}`);
-const metrics = new Metrics();
+const metrics = new Metrics(httpRoutes());
+const health = new ThreadHealth(`front-end-${start.index}`);
 const servers: HttpServer[] = [];
 
 // What escapes every catch must not end the process with all its streams; the request it belongs to is lost.
@@ -44,7 +47,8 @@ const offers: FrontEndOffers = {
   },
   configure: (settings) => gateway.configure(settings),
   refuseGoverned: (refuse) => gateway.refuseGoverned(refuse),
-  metrics: () => metrics.snapshot(),
+  // What all threads know alike is told by the first.
+  metrics: () => metrics.snapshot([...health.read(), ...(start.index === 1 ? gateway.keyReadings() : [])]),
   drain: () => {
     gateway.drain();
     for (const server of servers) server.drain();

@@ -35,7 +35,7 @@ export interface FrontEndOffers {
   readonly listen: () => Promise<Listening>;
   readonly configure: (settings: InForce) => void;
   /** Counts of this thread. */
-  readonly metrics: () => Promise<MetricsSnapshot>;
+  readonly metrics: () => MetricsSnapshot;
   /** Refuses all inference while the store is away, where the configuration wants that. */
   readonly refuseGoverned: (refuse: boolean) => void;
   /** Says "not ready" at once and resolves when nothing is being answered any more. */

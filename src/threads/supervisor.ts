@@ -6,7 +6,8 @@ import type { Loaded } from "../config/load.ts";
 import { ConfigError } from "../config/problems.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Logger } from "../telemetry/log.ts";
-import { renderMetrics } from "../telemetry/metrics.ts";
+import { MetricPage } from "../telemetry/metric-page.ts";
+import { processReadings, ThreadHealth } from "../telemetry/thread-health.ts";
 import { loadConfiguration } from "./configuration.ts";
 import { Control } from "./control.ts";
 import type { FrontEndOffers, FrontEndStart, Listening, SupervisorOffers } from "./messages.ts";
@@ -58,11 +59,19 @@ export async function startGateway(settings: Settings, loaded: Loaded, log: Logg
     },
   });
   const deaths: Promise<void>[] = [];
+  const page = new MetricPage();
+  const health = new ThreadHealth("supervisor");
   const offers: SupervisorOffers = {
     hash: (body) => pool.hash(body),
     admin: (request) => control.admin(request),
     metricsPage: async () =>
-      renderMetrics(await Promise.all(frontEnds.map((frontEnd) => frontEnd.call("metrics", undefined)))),
+      page.render([
+        ...(await Promise.all(frontEnds.map((frontEnd) => frontEnd.call("metrics", undefined)))),
+        {
+          tables: [],
+          readings: [...health.read(), ...processReadings({ frontEnds: frontEnds.length, ...pool.load() })],
+        },
+      ]),
   };
   const listening: Listening[] = [];
   try {

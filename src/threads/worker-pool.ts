@@ -4,6 +4,8 @@ import { Piscina } from "piscina";
 export interface WorkerPool {
   /** SHA-256 of a body in hexadecimal. */
   hash(body: Uint8Array): Promise<string>;
+  /** Tasks that wait for a thread, and threads that are there. */
+  load(): { readonly waiting: number; readonly threads: number };
   close(): Promise<void>;
 }
 
@@ -15,6 +17,7 @@ export function startWorkerPool(threads: number): WorkerPool {
   const pool = new Piscina({ minThreads: 0, maxThreads: threads, idleTimeout: idleTimeoutMs, ...taskFile("hash") });
   return {
     hash: async (body) => (await pool.run(body)) as string,
+    load: () => ({ waiting: pool.queueSize, threads: pool.threads.length }),
     close: () => pool.destroy(),
   };
 }

@@ -16,7 +16,7 @@ let atRest = 0;
 beforeAll(async () => {
   fake = await startFakeBedrock();
   gateway = await startGateway({ config: relayConfig(fake.url) });
-  atRest = await gateway.metric("bifrost_requests_in_flight");
+  atRest = await gateway.metric("bifrost_active_requests");
 }, 30_000);
 beforeEach(() => fake.reset());
 afterEach(() => expect(fake.violations).toEqual([]));
@@ -28,7 +28,7 @@ afterAll(async () => {
 const path = (action: string, model: string) => `/bedrock/model/${model}/${action}`;
 
 /** Requests in flight beyond what the idle gateway reports to the request that asks. */
-const inFlight = async () => (await gateway.metric("bifrost_requests_in_flight")) - atRest;
+const inFlight = async () => (await gateway.metric("bifrost_active_requests")) - atRest;
 
 /** Posts, and calls back for each chunk of the answer with the function that leaves. */
 function postAndLeave(

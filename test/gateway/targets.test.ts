@@ -7,7 +7,6 @@ import { ActiveRequest } from "../../src/gateway/active-request.ts";
 import { compilePolicy } from "../../src/gateway/client-policy.ts";
 import type { BedrockKey, BedrockProvider, Provider } from "../../src/gateway/providers.ts";
 import { attemptTargets } from "../../src/gateway/targets.ts";
-import { Metrics } from "../../src/telemetry/metrics.ts";
 import { awsCredentials } from "../../src/upstream/credentials.ts";
 import { type Sent, Upstream, UpstreamError, type UpstreamRequest } from "../../src/upstream/dispatch.ts";
 import { kit } from "../governance/kit.ts";
@@ -145,7 +144,6 @@ function setUp(setup: Setup = {}) {
       },
       services: {
         upstream,
-        metrics: new Metrics(),
         onProblem: () => undefined,
         hash: (bytes) => {
           hashes.push(bytes.toString());

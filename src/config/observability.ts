@@ -41,14 +41,25 @@ export const observabilitySchema = z.strictObject({
   dimensions: z
     .array(dimension)
     .max(16)
+    .refine(areDistinct, "must differ in more than - and _, which are the same in a label")
     .default([])
     .describe("Of those that x-bf-env and x-bf-dim-<name> name, the ones that become metric labels."),
+  slow_request_ms: z
+    .number()
+    .min(0)
+    .max(86_400_000)
+    .default(30_000)
+    .describe("An answer, or a stream's first event, that takes longer is a line in the log."),
   request_log: requestLogSchema.prefault({}),
   otel: otelSchema.prefault({}),
 });
 
 export type ObservabilityConfig = z.output<typeof observabilitySchema>;
 export type RequestLogConfig = ObservabilityConfig["request_log"];
+
+function areDistinct(dimensions: readonly string[]): boolean {
+  return new Set(dimensions.map((name) => name.replaceAll("-", "_"))).size === dimensions.length;
+}
 
 function isHttpUrl(value: string): boolean {
   if (!URL.canParse(value) || /[?#]/.test(value)) return false;

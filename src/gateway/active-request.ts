@@ -7,6 +7,7 @@ import type { Exchange, ReplyHeaders } from "../http/exchange.ts";
 import type { KeyChoice } from "../keys/attempt.ts";
 import type { Outcome, Usage } from "../telemetry/metrics.ts";
 import type { CacheRecord, ErrorClass, KeyName, TraceContext } from "../telemetry/request-record.ts";
+import { formatTraceparent, newSpanId } from "../telemetry/trace-context.ts";
 import type { KeptContent } from "./content.ts";
 
 const printable = /^[\x21-\x7e]{1,128}$/;
@@ -22,6 +23,10 @@ export interface OpenAttempt {
   readonly fallbackIndex: number;
   /** In the terms of `performance.now()`. */
   readonly startedAt: number;
+  /** Of its span, where the request's trace is recorded. */
+  readonly spanId: string | undefined;
+  /** Scheme, host and port of where it was sent. */
+  origin: string | undefined;
   ended: AttemptEnd | undefined;
 }
 
@@ -64,6 +69,10 @@ export class ActiveRequest {
   /** What the cache had to say. */
   cache: CacheRecord | undefined;
   trace: TraceContext | undefined;
+  /** Its spans go to a collector. */
+  traced = false;
+  /** Milliseconds from the arrival to where its admission began. */
+  admissionAfterMs: number | undefined;
   /** What was asked and answered, where somebody wants it. */
   content: KeptContent | undefined;
   /** The routing rules that have sent it elsewhere. */
@@ -161,9 +170,35 @@ export class ActiveRequest {
   ): OpenAttempt {
     const { fallbackIndex } = this;
     const startedAt = performance.now();
-    const attempt = { provider, model, key: { id, name }, choice, fallbackIndex, startedAt, ended: undefined };
+    const attempt: OpenAttempt = {
+      provider,
+      model,
+      key: { id, name },
+      choice,
+      fallbackIndex,
+      startedAt,
+      spanId: this.traced ? newSpanId() : undefined,
+      origin: undefined,
+      ended: undefined,
+    };
     this.attempts.push(attempt);
     return attempt;
+  }
+
+  /**
+   * Notes where the attempt that was begun last is sent.
+   *
+   * @returns what goes along of the trace: the attempt's span, or the client's own where the trace is not recorded
+   */
+  sendTo(origin: string): [string, string][] {
+    const attempt = this.attempts.at(-1);
+    if (attempt !== undefined) attempt.origin = origin;
+    const { trace } = this;
+    if (trace === undefined) return [];
+    const spanId = attempt?.spanId ?? trace.parentSpanId ?? trace.spanId;
+    const headers: [string, string][] = [["traceparent", formatTraceparent(trace, spanId)]];
+    if (trace.state !== undefined) headers.push(["tracestate", trace.state]);
+    return headers;
   }
 
   /** The headers every answer carries: the request id, and who served it where somebody did. */

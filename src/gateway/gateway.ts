@@ -10,7 +10,10 @@ import type { KeySlots } from "../keys/registry.ts";
 import type { KeyState } from "../keys/state.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Metrics, Reading } from "../telemetry/metrics.ts";
+import { otelSettings } from "../telemetry/otel-settings.ts";
 import type { RequestRecord } from "../telemetry/request-record.ts";
+import { beginTrace } from "../telemetry/trace-context.ts";
+import type { Traces } from "../telemetry/traces.ts";
 import { Secret } from "../upstream/secret.ts";
 import { ActiveRequest } from "./active-request.ts";
 import { configuredCredentials, type KnownCredentials } from "./client-auth.ts";
@@ -29,6 +32,7 @@ export interface GatewayServices extends TargetServices {
   /** What all threads have counted against the limits of virtual keys, teams, customers and models. */
   readonly counters: GovernanceMemory;
   readonly metrics: Metrics;
+  readonly traces: Traces;
   readonly log: Logger;
   /** Told of every request that is over. */
   readonly onRecord: (record: RequestRecord) => void;
@@ -62,13 +66,13 @@ export class Gateway {
   constructor(services: GatewayServices, inForce: InForce) {
     this.#services = services;
     this.#snapshot = this.#compile(inForce);
-    services.metrics.configure(inForce.config.observability.dimensions);
+    this.#observe(inForce.config);
   }
 
   /** Puts a new configuration in force. Requests that have begun go on with the one they began with. */
   configure(inForce: InForce): void {
     this.#snapshot = this.#compile(inForce);
-    this.#services.metrics.configure(inForce.config.observability.dimensions);
+    this.#observe(inForce.config);
   }
 
   /** The largest request body in bytes. */
@@ -117,7 +121,7 @@ export class Gateway {
       .then((ending) => {
         if (ending === undefined) return;
         settle(request, ending.outcome, snapshot.governance, this.#services.onProblem);
-        record(request, ending, this.#services);
+        record(request, ending, snapshot.observability.slow_request_ms, this.#services);
       })
       .catch((error: unknown) => {
         this.#services.log.error({ err: error, requestId: request.id }, "a request could not be answered or recorded");
@@ -153,6 +157,10 @@ export class Gateway {
     }
     const cors = corsHeaders(exchange.headers.get("origin"), snapshot.policy);
     if (preflight(exchange, cors)) return undefined;
+    const { traces } = this.#services;
+    const { headers } = exchange;
+    request.trace = beginTrace(headers.get("traceparent"), headers.get("tracestate"), traces.sampleRatio);
+    request.traced = traces.enabled && request.trace.sampled;
     request.startDeadline();
     const body = await request.whileAlive(exchange.body());
     if (body === undefined) throw request.ended ?? new BodyError("aborted", "the client left during its upload");
@@ -202,6 +210,13 @@ export class Gateway {
     return replyError(request, new BedrockError("InternalServerException", message, { cause: error }), cors);
   }
 
+  #observe({ observability, providers }: Config): void {
+    const { metrics, traces, log } = this.#services;
+    metrics.configure(observability.dimensions);
+    const settings = otelSettings(observability, process.env, (message) => log.warn(message));
+    traces.configure(settings, providerTypes(providers));
+  }
+
   #compile({ config, keySlots, counterSlots }: InForce): Snapshot {
     const onProblem = (message: string) => this.#services.log.warn(message);
     const governance = new Governance({
@@ -209,9 +224,7 @@ export class Gateway {
       memory: this.#services.counters,
       slots: counterSlots,
       // A provider's prices are those of whose API it speaks.
-      providerTypes: new Map(
-        Object.entries(config.providers).map(([name, one]) => [name, one.kind === "translated" ? one.type : one.kind]),
-      ),
+      providerTypes: providerTypes(config.providers),
     });
     return {
       providers: buildProviders(config, { state: this.#services.keys, slots: keySlots }, process.env, onProblem),
@@ -223,6 +236,13 @@ export class Gateway {
       observability: config.observability,
     };
   }
+}
+
+/** Whose API each provider speaks. */
+function providerTypes(providers: Config["providers"]): ReadonlyMap<string, string> {
+  return new Map(
+    Object.entries(providers).map(([name, one]) => [name, one.kind === "translated" ? one.type : one.kind]),
+  );
 }
 
 /** A virtual key signs with its id as the access key id and its value as the secret. */

@@ -26,6 +26,8 @@ const neverUp = new Set([
   "proxy-authorization",
   "proxy-connection",
   "te",
+  "traceparent",
+  "tracestate",
   "trailer",
   "transfer-encoding",
   "upgrade",

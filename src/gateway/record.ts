@@ -23,11 +23,20 @@ export interface RecordServices {
   readonly onRecord: (record: RequestRecord) => void;
 }
 
-/** Called exactly once for each request, however it ended. */
-export function record(request: ActiveRequest, ending: Ending, { metrics, log, onRecord }: RecordServices): void {
+/**
+ * Called exactly once for each request, however it ended.
+ *
+ * @param slowMs from how many milliseconds on a request that went well is worth a line in the log
+ */
+export function record(
+  request: ActiveRequest,
+  ending: Ending,
+  slowMs: number,
+  { metrics, log, onRecord }: RecordServices,
+): void {
   const made = recordOf(request, ending);
   metrics.finished(made);
-  logLine(made, log);
+  logLine(made, slowMs, log);
   onRecord(made);
 }
 
@@ -37,7 +46,7 @@ function recordOf(request: ActiveRequest, ending: Ending): RequestRecord {
   const durationMs = now - startedAt;
   const cancelled = ending.outcome === "cancelled";
   const attempts = request.attempts.map((attempt): AttemptRecord => {
-    const { provider, model, key, choice, fallbackIndex } = attempt;
+    const { provider, model, key, choice, fallbackIndex, origin, spanId } = attempt;
     const ended = attempt.ended ?? {
       at: now,
       status: cancelled ? 499 : ending.status,
@@ -57,7 +66,8 @@ function recordOf(request: ActiveRequest, ending: Ending): RequestRecord {
       outcome: ended.outcome,
       errorType: ended.errorType,
       errorClass: ended.errorClass,
-      spanId: undefined,
+      origin,
+      spanId,
     };
   });
   return {
@@ -65,6 +75,7 @@ function recordOf(request: ActiveRequest, ending: Ending): RequestRecord {
     arrivedAt: Date.now() - durationMs,
     durationMs,
     upstreamMs: request.upstreamMs,
+    admissionAfterMs: request.admissionAfterMs,
     firstEventMs: request.firstEventMs,
     operation: request.operation,
     streams: request.streams,
@@ -126,8 +137,10 @@ function ownClass({ outcome, errorType, status }: Ending): ErrorClass | undefine
 }
 
 /** Names and numbers only; what an upstream said stays out of the log. */
-function logLine(made: RequestRecord, log: Logger): void {
-  const level = made.outcome === "success" ? "debug" : made.status >= 500 ? "warn" : "info";
+function logLine(made: RequestRecord, slowMs: number, log: Logger): void {
+  // How long a stream goes on is the model's business, how long it takes to begin is not.
+  const slow = (made.firstEventMs ?? made.durationMs) >= slowMs;
+  const level = made.outcome === "success" ? (slow ? "info" : "debug") : made.status >= 500 ? "warn" : "info";
   if (!log.isLevelEnabled(level)) return;
   const { id, operation, model, provider, key, attempts, outcome, usage, costMicroUsd, rules } = made;
   const failed = attempts.filter((attempt) => attempt.outcome !== "success");
@@ -150,6 +163,9 @@ function logLine(made: RequestRecord, log: Logger): void {
     virtualKey: made.identity?.virtualKey.name,
     rules: rules.length === 0 ? undefined : rules,
     cache: made.cache?.kind,
+    traceId: made.trace?.sampled === true ? made.trace.traceId : undefined,
+    slow: slow || undefined,
+    firstEventMs: made.firstEventMs === undefined ? undefined : Math.round(made.firstEventMs),
     ms: Math.round(made.durationMs),
   };
   log[level](line, "request");

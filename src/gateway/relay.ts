@@ -72,7 +72,7 @@ export async function relay(
       new BedrockError("ServiceUnavailableException", error.message, { cause: error }),
     );
   }
-  const upstreamRequest = await buildRequest(call, provider, key, resolved);
+  const upstreamRequest = await buildRequest(request, call, provider, key, resolved);
   if (request.over) return cancelled(request);
 
   const sentAt = performance.now();
@@ -95,6 +95,7 @@ export async function relay(
 }
 
 async function buildRequest(
+  request: ActiveRequest,
   call: RelayCall,
   provider: BedrockProvider,
   key: BedrockKey,
@@ -116,7 +117,8 @@ async function buildRequest(
     const service = signingService(operation.service);
     headers.push(...sign(signable, resolved.credentials, region, service, Date.now()));
   }
-  headers.push(["user-agent", userAgent], ["accept-encoding", "identity"]);
+  // Not signed: whoever stands between may take part in the trace.
+  headers.push(...request.sendTo(endpoint.origin), ["user-agent", userAgent], ["accept-encoding", "identity"]);
   return {
     method,
     origin: endpoint.origin,

@@ -84,6 +84,7 @@ interface Turn {
 export async function attemptTargets(asked: Asked): Promise<Attempted> {
   const { request, snapshot, route, body, services } = asked;
   const { exchange } = request;
+  request.admissionAfterMs = performance.now() - request.startedAt;
   const bodyHash = once(() => services.hash(body));
   const auth = readClientAuth(exchange, snapshot, snapshot.known);
   const s3 = route.operation.service === "s3" ? { body, hash: services.hash } : undefined;

@@ -122,7 +122,7 @@ export async function translate(
   const secrets = () => [...provider.secrets, ...reach.secrets];
   const sentAt = performance.now();
   try {
-    const sent = upstream.send(buildRequest(encoded, call, provider, key, reach.header), provider.network);
+    const sent = upstream.send(buildRequest(request, encoded, call, provider, key, reach.header), provider.network);
     request.whenOver(() => sent.cancel());
     const answer = await inTime(sent.answer, call.streams ? call.patienceMs : undefined);
     if (answer === undefined) {
@@ -245,6 +245,7 @@ async function authorize(request: ActiveRequest, key: TranslatedKey): Promise<Re
 }
 
 function buildRequest(
+  active: ActiveRequest,
   { request }: Encoded,
   call: TranslateCall,
   provider: TranslatedProvider,
@@ -255,6 +256,7 @@ function buildRequest(
   if (auth !== undefined) headers.set(auth[0], auth[1]);
   headers.set("user-agent", userAgent);
   headers.set("accept-encoding", "identity");
+  for (const [name, value] of active.sendTo(key.origin)) headers.set(name, value);
   return {
     method: request.method,
     origin: key.origin,

@@ -13,6 +13,8 @@ export interface RequestRecord {
   readonly durationMs: number;
   /** Time spent waiting for providers. */
   readonly upstreamMs: number;
+  /** From the arrival to where it was asked who sends it and whether it may; undefined when it did not come so far. */
+  readonly admissionAfterMs: number | undefined;
   /** From the arrival to the first event of a stream. */
   readonly firstEventMs: number | undefined;
   /** The AWS operation, or `none` where the path named none. */
@@ -87,6 +89,8 @@ export interface AttemptRecord {
   readonly outcome: Outcome;
   readonly errorType: string | undefined;
   readonly errorClass: ErrorClass | undefined;
+  /** Scheme, host and port of the upstream; undefined where nothing was sent. */
+  readonly origin: string | undefined;
   /** Sixteen hexadecimal digits; the upstream was sent it in `traceparent`. */
   readonly spanId: string | undefined;
 }

@@ -1,6 +1,7 @@
 /** A front-end thread: its own uWebSockets.js app, upstream connections and gateway. */
 import { parentPort, workerData } from "node:worker_threads";
 import { isAdminPath } from "../admin/api.ts";
+import { packageVersion } from "../config/version.ts";
 import { Gateway } from "../gateway/gateway.ts";
 import { httpRoutes } from "../gateway/http-routes.ts";
 import { openGovernanceMemory } from "../governance/layout.ts";
@@ -11,6 +12,7 @@ import { openKeyState } from "../keys/state.ts";
 import { createLogger } from "../telemetry/log.ts";
 import { Metrics } from "../telemetry/metrics.ts";
 import { ThreadHealth } from "../telemetry/thread-health.ts";
+import { Traces } from "../telemetry/traces.ts";
 import { Upstream } from "../upstream/dispatch.ts";
 import { sha256Hex } from "../upstream/sigv4.ts";
 import type { FrontEndOffers, FrontEndStart, SupervisorOffers } from "./messages.ts";
@@ -22,13 +24,26 @@ import { Peer } from "./peer.ts";
  */
 const hashOffThreadBytes = 512 * 1024;
 
+/** How long a stop waits for the collector of traces. Milliseconds. */
+const flushMs = 3000;
+
 /** A hint about HTTP/2 clients is written at most this often. Milliseconds. */
 const hintEveryMs = 60_000;
 
 if (parentPort === null) throw new Error("a front end runs in a thread of its own");
 const start = workerData as FrontEndStart;
 const log = createLogger(start.logLevel, `front-end-${start.index}`);
-const metrics = new Metrics(httpRoutes());
+const routes = httpRoutes();
+const metrics = new Metrics(routes);
+const traces = new Traces({
+  version: packageVersion(),
+  routes,
+  onCount: (result, spans) => metrics.spans(result, spans),
+  onHealth: (problem) => {
+    if (problem === undefined) log.info("traces reach their collector again");
+    else log.warn({ problem }, "traces do not reach their collector; spans that find no room are dropped");
+  },
+});
 const health = new ThreadHealth(`front-end-${start.index}`);
 const servers: HttpServer[] = [];
 
@@ -49,16 +64,17 @@ const offers: FrontEndOffers = {
   refuseGoverned: (refuse) => gateway.refuseGoverned(refuse),
   // What all threads know alike is told by the first.
   metrics: () => metrics.snapshot([...health.read(), ...(start.index === 1 ? gateway.keyReadings() : [])]),
-  drain: () => {
+  drain: async () => {
     gateway.drain();
     for (const server of servers) server.drain();
-    return gateway.idle();
+    await gateway.idle();
+    await traces.flush(flushMs);
   },
   cut: async () => {
     gateway.cut();
     await gateway.idle();
     // The last bytes are with the sockets; one turn of the loop lets them leave.
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await Promise.all([new Promise((resolve) => setTimeout(resolve, 50)), traces.flush(flushMs)]);
   },
   close: async () => {
     await Promise.all(servers.map((server) => server.close()));
@@ -74,7 +90,8 @@ const gateway = new Gateway(
     hash: (body) => (body.length < hashOffThreadBytes ? sha256Hex(body) : supervisor.call("hash", body)),
     metrics,
     log,
-    onRecord: () => undefined,
+    traces,
+    onRecord: (record) => traces.finished(record),
     onProblem: (message) => log.warn(message),
     adminToken: start.adminToken,
     admin: {

@@ -73,6 +73,8 @@ const never = [
   "x-amz-security-token",
   "x-api-key",
   "x-bf-vk",
+  "traceparent",
+  "tracestate",
   "x-goog-api-key",
   "x-model-provider",
 ];

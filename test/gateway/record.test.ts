@@ -9,6 +9,7 @@ import { record } from "../../src/gateway/record.ts";
 import type { Ending } from "../../src/gateway/reply.ts";
 import { Metrics } from "../../src/telemetry/metrics.ts";
 import type { RequestRecord } from "../../src/telemetry/request-record.ts";
+import { beginTrace } from "../../src/telemetry/trace-context.ts";
 import { UpstreamError } from "../../src/upstream/dispatch.ts";
 import { FakeExchange } from "../support/fake-exchange.ts";
 
@@ -16,7 +17,7 @@ const key = { id: "k1", name: "main", secret: "planted" };
 const answer: Attempted = { kind: "answer", status: 200, headers: [], body: "{}", usage: undefined };
 const busy = new BedrockError("ThrottlingException", "slow down");
 
-function setUp(headers: Readonly<Record<string, string>> = {}) {
+function setUp(headers: Readonly<Record<string, string>> = {}, slowMs = 30_000) {
   const exchange = new FakeExchange({ headers });
   const request = Object.assign(new ActiveRequest(exchange), { provider: "bedrock", model: "m", key });
   const attempt = (attempted: Attempted) => {
@@ -27,7 +28,7 @@ function setUp(headers: Readonly<Record<string, string>> = {}) {
   const log = pino({ level: "debug" }, { write: (line: string) => lines.push(line) });
   const end = (ending: Ending): RequestRecord => {
     const made: RequestRecord[] = [];
-    record(request, ending, { metrics: new Metrics(), log, onRecord: (one) => made.push(one) });
+    record(request, ending, slowMs, { metrics: new Metrics(), log, onRecord: (one) => made.push(one) });
     const [only] = made;
     if (only === undefined || made.length > 1) throw new Error("a request has one record");
     return only;
@@ -130,6 +131,34 @@ describe("whose fault an error was", () => {
     const { request, end } = setUp();
     request.limit = { kind, remaining: 0 };
     expect(end(error("ThrottlingException", 429))).toMatchObject({ limit: kind, errorClass });
+  });
+});
+
+describe("the line in the log", () => {
+  const level = (lines: readonly string[]) => lines.map((line): unknown => JSON.parse(line));
+
+  test("of a request that took long is there at the usual level, and says so", () => {
+    const { end, lines, attempt } = setUp({}, 0);
+    attempt(answer);
+    end({ status: 200, outcome: "success" });
+    expect(level(lines)).toMatchObject([{ level: 30, slow: true, outcome: "success" }]);
+  });
+
+  test("of a stream that began in time is not there, however long it went on", () => {
+    const { end, lines, request } = setUp({}, 10);
+    request.firstEventMs = 5;
+    const begun = performance.now();
+    while (performance.now() - begun < 15);
+    end({ status: 200, outcome: "success" });
+    expect(level(lines)).toMatchObject([{ level: 20 }]);
+    expect(lines.join()).not.toContain("slow");
+  });
+
+  test("names the trace where one is recorded", () => {
+    const { end, lines, request } = setUp();
+    request.trace = beginTrace(undefined, undefined, 1);
+    end({ status: 500, outcome: "error" });
+    expect(level(lines)).toMatchObject([{ level: 40, traceId: request.trace.traceId }]);
   });
 });
 

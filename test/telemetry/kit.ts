@@ -8,6 +8,7 @@ export function recordOf(changes: Partial<RequestRecord> = {}): RequestRecord {
     arrivedAt: 1_700_000_000_000,
     durationMs: 812.5,
     upstreamMs: 810,
+    admissionAfterMs: 0.5,
     firstEventMs: undefined,
     operation: "Converse",
     streams: false,
@@ -43,6 +44,7 @@ export function attemptOf(changes: Partial<AttemptRecord> = {}): AttemptRecord {
     provider: "bedrock",
     model: "vendor.model",
     key: { id: "k1", name: "main" },
+    choice: undefined,
     fallbackIndex: 0,
     startedAfterMs: 1,
     durationMs: 810,
@@ -50,6 +52,7 @@ export function attemptOf(changes: Partial<AttemptRecord> = {}): AttemptRecord {
     outcome: "success",
     errorType: undefined,
     errorClass: undefined,
+    origin: "https://bedrock-runtime.us-east-1.amazonaws.com",
     spanId: undefined,
     ...changes,
   };

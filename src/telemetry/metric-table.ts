@@ -91,10 +91,8 @@ function clean(value: string): string {
   return dirty.test(short) ? Buffer.from(short.replace(controls, " ")).toString() : short;
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: those are what it is about
-const controls = /[\u0000-\u001f\u007f]/g;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: likewise
-const dirty = /[\u0000-\u001f\u007f\ud800-\udfff]/;
+const controls = /\p{Cc}/gu;
+const dirty = /[\p{Cc}\p{Cs}]/u;
 
 interface Row {
   readonly values: readonly string[];

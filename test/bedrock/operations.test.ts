@@ -32,6 +32,7 @@ import {
   type OperationName,
   operationPath,
   operations,
+  pathTemplate,
   upstreamPath,
 } from "../../src/bedrock/operations.ts";
 import { rejection } from "../support/wait.ts";
@@ -402,6 +403,19 @@ describe("the upstream path", () => {
     const operation = operations.find((candidate) => candidate.name === name);
     if (operation === undefined) throw new Error(`${name} is missing`);
     expect(upstreamPath({ operation, labels })).toBe(await sdkPath());
+  });
+
+  test("as metrics and traces call it has names for what varies", () => {
+    const templates = operations.map((operation) => [operation.name, pathTemplate(operation)]);
+    expect(Object.fromEntries(templates)).toMatchObject({
+      Converse: "/model/{modelId}/converse",
+      InvokeModelWithResponseStream: "/model/{modelId}/invoke-with-response-stream",
+      ApplyGuardrail: "/guardrail/{id}/version/{version}/apply",
+      GetAsyncInvoke: "/async-invoke/{id}",
+      Rerank: "/rerank",
+      ListFoundationModels: "/foundation-models",
+    });
+    expect(new Set(templates.map(([, path]) => path)).size).toBe(operations.length - 1);
   });
 
   test("encodes everything but unreserved characters", () => {

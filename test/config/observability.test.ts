@@ -5,6 +5,7 @@ describe("the section observability", () => {
   test("has the documented defaults with nothing in it", () => {
     expect(observabilitySchema.parse({})).toEqual({
       dimensions: [],
+      slow_request_ms: 30_000,
       request_log: {
         enabled: true,
         content: false,
@@ -19,6 +20,8 @@ describe("the section observability", () => {
 
   test.each([
     ["dimensions.0", { dimensions: ["Env"] }],
+    ["dimensions", { dimensions: ["cost-center", "cost_center"] }],
+    ["slow_request_ms", { slow_request_ms: -1 }],
     ["request_log", { request_log: { unknown: 1 } }],
     ["request_log.content", { request_log: { content: "yes" } }],
     ["request_log.retention_days", { request_log: { retention_days: 0 } }],

@@ -1,10 +1,13 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { failure, json, stream } from "../support/answers.ts";
 import { type FakeBedrock, fakeBearer, startFakeBedrock } from "../support/fake-bedrock.ts";
+import { startFakeCollector } from "../support/fake-collector.ts";
+import { keyOf, startFakeProvider } from "../support/fake-providers.ts";
 import { converseFrames, exceptionFrame } from "../support/frames.ts";
 import { type RunningGateway, startGateway } from "../support/gateway.ts";
+import { openaiWire } from "../support/providers/openai.ts";
 import { send, sendH2, speak, userTurn } from "../support/raw-http.ts";
-import { sleep } from "../support/wait.ts";
+import { sleep, until } from "../support/wait.ts";
 
 const identity = {
   accessKeyId: "ASIACANARYACCESSKEY1",
@@ -122,6 +125,84 @@ describe("credentials", () => {
       expect(gateway.output().includes(canary), canary).toBe(false);
     }
   });
+
+  test("of providers, virtual keys, headers and the collector appear in no trace, metric, log line or page", async () => {
+    const own = {
+      openai: keyOf("openai"),
+      virtualKey: "sk-bf-canaryConfiguredVirtualKey0123456789",
+      extraHeader: "canaryExtraHeader0123456789",
+      collector: "canaryCollectorToken0123456789",
+      environment: "canaryEnvironmentHeader0123456789",
+      admin: "canaryAdminToken0123456789",
+      inUrl: "canaryInTheUrl0123456789",
+    };
+    const everything = [...canaries, ...Object.values(own)];
+    await using collector = await startFakeCollector();
+    await using openai = await startFakeProvider(openaiWire(), { keys: [own.openai] });
+    const network = { max_retries: 0, base_url: openai.url, extra_headers: { "x-extra": own.extraHeader } };
+    await using full = await startGateway({
+      env: {
+        BIFROST_LOG_LEVEL: "trace",
+        BIFROST_ADMIN_TOKEN: own.admin,
+        OTEL_EXPORTER_OTLP_HEADERS: `authorization=${own.environment}`,
+      },
+      config: {
+        providers: { openai: { keys: [{ name: "o", value: own.openai }], network_config: network } },
+        client: { allow_direct_keys: true },
+        governance: {
+          virtual_keys: [
+            {
+              id: "vk",
+              name: "app",
+              value: own.virtualKey,
+              provider_configs: [{ provider: "openai", key_ids: ["*"], allowed_models: ["*"] }],
+            },
+          ],
+        },
+        observability: {
+          dimensions: ["env"],
+          slow_request_ms: 0,
+          otel: { endpoint: collector.url, headers: { "x-token": own.collector }, content: true },
+        },
+      },
+    });
+    const heard: string[] = [];
+    const withKey = { "x-bf-vk": own.virtualKey };
+    const headers: Readonly<Record<string, string>>[] = [
+      withKey,
+      { authorization: `Bearer ${own.virtualKey}` },
+      { ...withKey, authorization: `Bearer ${ofTheClient.bearer}`, "x-api-key": ofTheClient.apiKey },
+      { ...withKey, "x-bf-direct-key": "true", authorization: `Bearer ${ofTheClient.bearer}` },
+      { "x-bf-vk": ofTheClient.virtualKey, "x-bf-bedrock-secret-key": ofTheClient.secretKey },
+      { ...withKey, "x-amz-security-token": ofTheClient.session, cookie: `session=${ofTheClient.session}` },
+    ];
+    for (const one of headers) {
+      for (const action of ["converse", "converse-stream"]) {
+        openai.queue(openai.failure(500, `No: ${own.openai}`), openai.failure(401, `Bad key ${own.openai}`));
+        for (let round = 0; round < 3; round++) {
+          const path = `/bedrock/model/openai%2Fgpt-4o/${action}?key=${own.inUrl}`;
+          const answer = await send(full.url, path, { body: userTurn("hi"), headers: one });
+          heard.push(answer.body.toString("latin1"), JSON.stringify(answer.headers));
+        }
+        openai.reset();
+      }
+    }
+    await send(full.url, `/bedrock/nothing?key=${own.inUrl}`, { body: "x", headers: withKey });
+    for (const path of ["/metrics", "/api/keys/health", "/api/config", "/api/keys", "/api/providers"]) {
+      const page = await send(full.url, path, { method: "GET", headers: { authorization: `Bearer ${own.admin}` } });
+      expect(page.status, path).toBe(200);
+      heard.push(page.body.toString());
+    }
+    await until("the traces", () => collector.spans.length > 20);
+    expect(collector.exports[0]?.headers).toMatchObject({ "x-token": own.collector, authorization: own.environment });
+    heard.push(...collector.exports.map(({ text }) => text), full.output());
+    expect(full.output().split("\n").length).toBeGreaterThan(headers.length * 6);
+    for (const canary of everything)
+      expect(
+        heard.filter((text) => text.includes(canary)).map((text) => text.slice(0, 400)),
+        canary,
+      ).toEqual([]);
+  }, 30_000);
 
   test("stay out of what an invalid configuration is refused with", async () => {
     const config = {

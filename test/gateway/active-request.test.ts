@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { BedrockError } from "../../src/bedrock/errors.ts";
 import { ActiveRequest } from "../../src/gateway/active-request.ts";
+import { beginTrace } from "../../src/telemetry/trace-context.ts";
 import { FakeExchange } from "../support/fake-exchange.ts";
 
 beforeEach(() => vi.useFakeTimers());
@@ -206,5 +207,38 @@ describe("the headers of an answer", () => {
     expect(active.serverTiming()).toEqual(["server-timing", "upstream;dur=90.00, gateway;dur=10.00"]);
     active.upstreamMs = 200;
     expect(active.serverTiming()[1]).toContain("gateway;dur=0.00");
+  });
+});
+
+describe("what an upstream is sent of the trace", () => {
+  const traceId = "4bf92f3577b34da6a3ce929d0e0e4736";
+  const traceparent = `00-${traceId}-00f067aa0ba902b7-01`;
+  const key = { id: "k", name: "main" };
+
+  test("is the attempt's own span, another one for each attempt, where the trace is recorded", () => {
+    const active = request();
+    Object.assign(active, { trace: beginTrace(traceparent, "a=1", 1), traced: true });
+    const sent = [1, 2].map(() => {
+      const { spanId } = active.beginAttempt("bedrock", "m", key, "only");
+      expect(active.sendTo("https://one.example")).toEqual([
+        ["traceparent", `00-${traceId}-${spanId}-01`],
+        ["tracestate", "a=1"],
+      ]);
+      return spanId;
+    });
+    expect(new Set(sent).size).toBe(2);
+    expect(active.attempts.map(({ origin }) => origin)).toEqual(["https://one.example", "https://one.example"]);
+  });
+
+  test("is the client's span where it is not", () => {
+    const active = Object.assign(request(), { trace: beginTrace(traceparent, undefined, 0) });
+    active.beginAttempt("bedrock", "m", key, "only");
+    expect(active.sendTo("https://one.example")).toEqual([["traceparent", traceparent]]);
+  });
+
+  test("is nothing where there is no trace", () => {
+    const active = request();
+    active.beginAttempt("bedrock", "m", key, "only");
+    expect(active.sendTo("https://one.example")).toEqual([]);
   });
 });

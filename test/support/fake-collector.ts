@@ -176,8 +176,9 @@ function attributesOf(value: unknown): Record<string, Value> {
 }
 
 function readValue(value: Readonly<Record<string, unknown>>): Value {
-  const [[kind, said] = [], more] = Object.entries(value);
-  if (more !== undefined) throw new Error("a value is of two types");
+  const [first, more] = Object.entries(value);
+  if (first === undefined || more !== undefined) throw new Error("a value is of one type");
+  const [kind, said] = first;
   switch (kind) {
     case "stringValue":
       return string(said);

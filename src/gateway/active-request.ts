@@ -5,9 +5,9 @@ import type { Admission } from "../governance/governance.ts";
 import type { Identity } from "../governance/identity.ts";
 import type { Exchange, ReplyHeaders } from "../http/exchange.ts";
 import type { KeyChoice } from "../keys/attempt.ts";
-import type { Outcome, Usage } from "../telemetry/metrics.ts";
 import type { CacheRecord, ErrorClass, KeyName, TraceContext } from "../telemetry/request-record.ts";
 import { formatTraceparent, newSpanId } from "../telemetry/trace-context.ts";
+import type { Outcome, Usage } from "../telemetry/usage.ts";
 import type { KeptContent } from "./content.ts";
 
 const printable = /^[\x21-\x7e]{1,128}$/;

@@ -2,7 +2,7 @@
 import type { BedrockError } from "../bedrock/errors.ts";
 import type { ReplyHeaders } from "../http/exchange.ts";
 import type { FailureKind } from "../keys/attempt.ts";
-import type { Usage } from "../telemetry/metrics.ts";
+import type { Usage } from "../telemetry/usage.ts";
 
 export type Attempted = WholeAnswer | OpenStream | OpenBytes | Failure;
 

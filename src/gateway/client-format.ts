@@ -21,7 +21,7 @@ import { readMember, readObject, readText, refuseMember } from "../bedrock/readi
 import { readRerank, writeRerank } from "../bedrock/rerank.ts";
 import { stopReasonIn } from "../bedrock/stop-reason.ts";
 import type { ReplyHeaders, RequestHeaders } from "../http/exchange.ts";
-import type { Usage } from "../telemetry/metrics.ts";
+import type { Usage } from "../telemetry/usage.ts";
 import { readInvokeHeaders } from "./invoke-headers.ts";
 
 export type ClientFormat = TextFormat | EmbeddingFormat | ImagesFormat | RerankFormat;

@@ -1,7 +1,7 @@
 /** A stream whose events the gateway writes itself: Converse events in, the client's frames out. */
 import type { ConverseEvent } from "../bedrock/converse.ts";
 import { BedrockError } from "../bedrock/errors.ts";
-import type { Usage } from "../telemetry/metrics.ts";
+import type { Usage } from "../telemetry/usage.ts";
 import type { FrameSink, FrameSource } from "./attempt.ts";
 import { type StreamFormat, usageOf } from "./client-format.ts";
 

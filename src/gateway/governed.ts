@@ -11,7 +11,7 @@ import type { Refusal } from "../governance/refusals.ts";
 import type { Routed } from "../governance/routing.ts";
 import type { Exchange, RequestHeaders } from "../http/exchange.ts";
 import { resolveAlias } from "../keys/choose.ts";
-import type { Outcome, Usage } from "../telemetry/metrics.ts";
+import type { Outcome, Usage } from "../telemetry/usage.ts";
 import { Secret } from "../upstream/secret.ts";
 import type { ActiveRequest } from "./active-request.ts";
 import { type ClientAuth, checkSignature } from "./client-auth.ts";

@@ -1,6 +1,6 @@
 /** A stream whose end is told to whoever has to know how it went. */
 import type { FailureKind } from "../keys/attempt.ts";
-import type { Usage } from "../telemetry/metrics.ts";
+import type { Usage } from "../telemetry/usage.ts";
 import type { FrameSink, FrameSource } from "./attempt.ts";
 
 /** Called exactly once. */

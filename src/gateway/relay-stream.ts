@@ -3,7 +3,7 @@
 import { BedrockError } from "../bedrock/errors.ts";
 import { encodeException, type Frame, FrameCutter, FrameError, readFrame } from "../bedrock/event-stream.ts";
 import { type InvokeChunkFacts, readInvokeChunk, readMetadataUsage, readStopReason } from "../bedrock/stream-facts.ts";
-import type { Usage } from "../telemetry/metrics.ts";
+import type { Usage } from "../telemetry/usage.ts";
 import type { BodyReader, UpstreamAnswer, UpstreamError } from "../upstream/dispatch.ts";
 import type { FrameSink, FrameSource } from "./attempt.ts";
 import { sentence } from "./failures.ts";

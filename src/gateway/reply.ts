@@ -2,7 +2,7 @@
 import { type BedrockError, errorBody, xmlErrorBody } from "../bedrock/errors.ts";
 import { encodeException, firstFrameByte } from "../bedrock/event-stream.ts";
 import type { ReplyHeaders } from "../http/exchange.ts";
-import type { Outcome } from "../telemetry/metrics.ts";
+import type { Outcome } from "../telemetry/usage.ts";
 import type { ActiveRequest } from "./active-request.ts";
 import type { OpenBytes, OpenStream, ReceivedError, WholeAnswer } from "./attempt.ts";
 

@@ -2,7 +2,7 @@
 import type { ConverseEvent } from "../bedrock/converse.ts";
 import { BedrockError } from "../bedrock/errors.ts";
 import type { DialectStream, ProviderFailure, StreamItem, StreamStep } from "../providers/dialect.ts";
-import type { Usage } from "../telemetry/metrics.ts";
+import type { Usage } from "../telemetry/usage.ts";
 import type { BodyReader, UpstreamAnswer, UpstreamError } from "../upstream/dispatch.ts";
 import { type EventReader, SseError } from "../upstream/sse.ts";
 import type { FrameSink, FrameSource } from "./attempt.ts";

@@ -3,16 +3,6 @@ import * as layouts from "./metric-layouts.ts";
 import { add, type Layout, observe, separator, Table, type TableSnapshot } from "./metric-table.ts";
 import type { AttemptRecord, RequestRecord } from "./request-record.ts";
 
-export type Outcome = "success" | "error" | "cancelled";
-
-/** Tokens as Bedrock counts them: `inputTokens` leaves out what was read from or written to a cache. */
-export interface Usage {
-  readonly inputTokens: number;
-  readonly outputTokens: number;
-  readonly cacheReadInputTokens?: number;
-  readonly cacheWriteInputTokens?: number;
-}
-
 /** A value that is read when it is asked for. Those of several threads with the same labels become one. */
 export interface Reading {
   readonly name: string;

@@ -2,7 +2,7 @@
  * What is known of a request when it is over. Metrics, traces, the request log and the log lines are all made from this
  * one value, so that they cannot tell different stories.
  */
-import type { Outcome, Usage } from "./metrics.ts";
+import type { Outcome, Usage } from "./usage.ts";
 
 export interface RequestRecord {
   /** What the client saw as `x-amzn-requestid`. */

@@ -59,8 +59,10 @@ export class SpanExporter {
   readonly #options: ExporterOptions;
   readonly #limits: ExporterLimits;
   readonly #agent: Agent;
-  /** Cuts pauses and calls short when it is closed. */
+  /** Cuts pauses short when it is closed. */
   readonly #closing = new AbortController();
+  /** Cuts the running call short. */
+  #call: AbortController | undefined;
   #queue: string[] = [];
   #chars = 0;
   #sending: readonly string[] = [];
@@ -108,6 +110,7 @@ export class SpanExporter {
   async close(ms: number): Promise<void> {
     await this.flush(ms);
     this.#closing.abort();
+    this.#call?.abort();
     await this.#running;
     this.#drop(this.#queue.splice(0));
     await this.#agent.destroy();
@@ -164,6 +167,9 @@ export class SpanExporter {
   }
 
   async #send(body: string | Uint8Array, headers: Readonly<Record<string, string>>, spans: number): Promise<Sent> {
+    const call = new AbortController();
+    this.#call = call;
+    const timer = setTimeout(() => call.abort(new Error("not in time")), this.#limits.timeoutMs);
     try {
       const {
         statusCode,
@@ -174,7 +180,7 @@ export class SpanExporter {
         headers,
         body,
         dispatcher: this.#agent,
-        signal: AbortSignal.any([this.#closing.signal, AbortSignal.timeout(this.#limits.timeoutMs)]),
+        signal: call.signal,
       });
       if (statusCode >= 200 && statusCode < 300) {
         const rejected = Math.min(rejectedIn(await textOf(answer)), spans);
@@ -189,6 +195,8 @@ export class SpanExporter {
     } catch (error) {
       const cause = error instanceof Error ? error.message : String(error);
       return { problem: `the collector gave no answer (${cause})`, again: true, waitMs: undefined };
+    } finally {
+      clearTimeout(timer);
     }
   }
 

@@ -75,7 +75,7 @@ function requestSpan(record: RequestRecord, trace: TraceContext, context: SpanCo
     spanId: trace.spanId,
     parent: trace.parentSpanId,
     kind: "server",
-    title: route === undefined ? operation : `${route.method} ${route.path}`,
+    title: route === undefined ? "request" : `${route.method} ${route.path}`,
     start: arrivedAt,
     end: arrivedAt + durationMs,
     attributes,

@@ -98,7 +98,7 @@ export async function attemptTargets(asked: Asked): Promise<Attempted> {
   const routing = routeRequest(request, route, body.length, identity, snapshot.governance, snapshot.providers);
   const fallbacks = exchange.headers.get("x-bf-fallbacks") ?? routing?.fallbacks.join();
   const routed = routing === undefined ? route : { ...route, labels: [routing.model, ...route.labels.slice(1)] };
-  const named = exchange.headers.get("x-model-provider");
+  const named = exchange.headers.get("x-model-provider") || undefined;
   const targets = findTargets(snapshot.providers, routed, body, fallbacks, named);
   const session = readSession(exchange.headers, identity?.id ?? exchange.headers.get("x-bf-vk") ?? "");
   const pin = readPin(exchange.headers);

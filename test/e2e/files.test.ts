@@ -72,7 +72,11 @@ beforeAll(async () => {
   [gateway, governed] = await Promise.all([
     startGateway({ config: { client: { allow_direct_keys: true }, providers }, env }),
     startGateway({
-      config: { client: { enforce_auth_on_inference: true }, providers, governance: { virtual_keys } },
+      config: {
+        client: { enforce_auth_on_inference: true, max_request_body_size_mb: 1 },
+        providers,
+        governance: { virtual_keys },
+      },
       env,
       withoutH2: true,
     }),
@@ -246,6 +250,43 @@ describe("a large object", { timeout: 60_000 }, () => {
     const metrics = { operation: "GetObject", outcome: "error" };
     expect(await gateway.metric("bifrost_requests_total", metrics)).toBeGreaterThan(0);
   });
+});
+
+test.each(["http/1.1", "h2"] as const)(
+  "an object whose length nobody has said arrives whole over %s, or breaks off",
+  async (protocol) => {
+    const parts = Array.from({ length: 40 }, (_, index) => Buffer.alloc(50_000, index));
+    for (const [path, ending] of [
+      ["/bucket/unsized", "end"],
+      ["/bucket/unsized-broken", "destroy"],
+    ] as const) {
+      fake.when(path, async (_request, response) => {
+        response.writeHead(200, { etag: '"e"' });
+        for (const part of parts) await new Promise<void>((resolve) => void response.write(part, () => resolve()));
+        if (ending === "end") response.end();
+        else response.destroy();
+      });
+    }
+    const ask = (key: string) => {
+      const path = `/bedrock/files/bucket/${key}`;
+      return protocol === "h2"
+        ? sendH2(gateway.h2url, path, { method: "GET" })
+        : send(gateway.url, path, { method: "GET" });
+    };
+    const answer = await ask("unsized");
+    expect(answer.headers["content-length"]).toBeUndefined();
+    expect(answer.body.equals(Buffer.concat(parts))).toBe(true);
+    expect(String(await rejection(ask("unsized-broken")))).toMatch(/aborted|ECONNRESET|socket hang up|INTERNAL_ERROR/);
+  },
+);
+
+test("an upload beyond the limit is refused in S3's shape", async () => {
+  const headers = { "x-bf-vk": "vk_12345" };
+  const answer = await at("/bucket/k", { method: "PUT", headers, body: Buffer.alloc(1024 * 1024 + 1) }, governed);
+  expect(errorOf(answer)).toMatchObject({ status: 413, type: "ValidationException" });
+  expect(errorOf(answer).message).toContain("client.max_request_body_size_mb");
+  expect(answer.headers["content-type"]).toBe("application/xml");
+  expect(fake.requests).toEqual([]);
 });
 
 test("over HTTP/2 objects are written, read and headed as over HTTP/1.1", async () => {

@@ -6,6 +6,7 @@ import { type FakeCollector, type Span, startFakeCollector } from "../support/fa
 import { type FakeProvider, keyOf, startFakeProvider } from "../support/fake-providers.ts";
 import { converseFrames } from "../support/frames.ts";
 import { type RunningGateway, relayConfig, startGateway } from "../support/gateway.ts";
+import { rewrite } from "../support/keys.ts";
 import { openaiWire } from "../support/providers/openai.ts";
 import { type RawAnswer, type RawRequest, send, userTurn } from "../support/raw-http.ts";
 import { sleep, until } from "../support/wait.ts";
@@ -255,6 +256,25 @@ describe("a collector in trouble", () => {
     expect(lonely.output().split("do not reach their collector")).toHaveLength(2);
   });
 });
+
+test("a reload begins to send, and stops to", async () => {
+  await using changing = await startGateway({ config: configOf({}), withoutH2: true });
+  const one = (id: string) =>
+    send(changing.url, "/bedrock/model/vendor.model/converse", {
+      body: userTurn("hi"),
+      headers: { "x-request-id": id },
+    });
+  await one("before-the-reload");
+  await rewrite(changing, configOf({ endpoint: collector.url }));
+  await one("while-it-sends");
+  await rewrite(changing, configOf({}));
+  await one("after-it-sent");
+  await collector.trace(of("while-it-sends"));
+  await sleep(100);
+  const ids = collector.spans.map(({ attributes }) => attributes["bifrost.request_id"]);
+  expect(ids).not.toContain("before-the-reload");
+  expect(ids).not.toContain("after-it-sent");
+}, 30_000);
 
 test("a stop sends what waits", async () => {
   const leaving = await startGateway({ config: configOf({ endpoint: collector.url }), withoutH2: true });

@@ -153,6 +153,7 @@ export function operationPath(route: Route): string {
 export function pathTemplate(operation: Operation): string {
   const row = rows.find((candidate) => candidate.name === operation.name);
   if (row === undefined) throw new Error(`no row for ${operation.name}`);
+  if (operation.service === "s3") return row.path(["{bucket}", "{key}"]);
   return row.path([operation.model === "path" ? "{modelId}" : "{id}", "{version}"]);
 }
 

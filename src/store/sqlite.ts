@@ -1,10 +1,8 @@
 /** The store in one SQLite file. Its calls block the thread: it lives in a thread of its own. */
-import { mkdirSync } from "node:fs";
-import { dirname } from "node:path";
-import { Kysely, Migrator, SqliteAdapter, type SqliteDatabase, SqliteDialect, sql } from "kysely";
+import { type Kysely, type SqliteDatabase, sql } from "kysely";
 import { migrations, type Tables } from "./migrations.ts";
-import { openDatabase } from "./sqlite-driver.ts";
 import { describeFault } from "./sqlite-faults.ts";
+import { openFile, prepareDatabase } from "./sqlite-open.ts";
 import {
   type Counter,
   type Document,
@@ -17,26 +15,10 @@ import {
   type Written,
 } from "./store.ts";
 
-/** How long another process may hold the file before a call gives up. Milliseconds. */
-const busyTimeoutMs = 1000;
-
 /** Rows of one statement; SQLite takes at most 32,766 parameters. */
 const rowsPerInsert = 1000;
 
 type Row = Tables["entities"];
-
-/** Lets all steps of a migration, and the note that they ran, be one transaction. */
-class TransactionalAdapter extends SqliteAdapter {
-  override get supportsTransactionalDdl(): boolean {
-    return true;
-  }
-}
-
-class TransactionalDialect extends SqliteDialect {
-  override createAdapter(): SqliteAdapter {
-    return new TransactionalAdapter();
-  }
-}
 
 /**
  * Opens or makes the store's file, and brings its tables up to date.
@@ -46,51 +28,13 @@ class TransactionalDialect extends SqliteDialect {
  * is; `full`; `unavailable` when another process holds it
  */
 export async function openSqlite(file: string): Promise<Store> {
-  let database: SqliteDatabase;
-  try {
-    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-    database = await openDatabase(file);
-  } catch (error) {
-    throw describeFault(error, file);
-  }
-  return openSqliteDatabase(database, file);
+  return openSqliteDatabase(await openFile(file), file);
 }
 
 /** As {@link openSqlite}, with a database that is open already and is closed by the store. */
 export async function openSqliteDatabase(database: SqliteDatabase, file: string): Promise<Store> {
-  try {
-    for (const setting of settings) {
-      const statement = database.prepare(setting);
-      if (statement.reader) statement.all([]);
-      else statement.run([]);
-    }
-  } catch (error) {
-    database.close();
-    throw describeFault(error, file);
-  }
-  const db = new Kysely<Tables>({ dialect: new TransactionalDialect({ database }) });
-  const { error } = await new Migrator({ db, provider: migrations }).migrateToLatest();
-  if (error !== undefined) {
-    await db.destroy();
-    throw isNewerFile(error)
-      ? new StoreError(
-          "unreadable",
-          `${file} was written by a newer version of the gateway; it is left as it is`,
-          error,
-        )
-      : describeFault(error, file);
-  }
-  return new SqliteStore(db, file);
+  return new SqliteStore(await prepareDatabase<Tables>(database, file, migrations, "full"), file);
 }
-
-const settings = [
-  `pragma busy_timeout = ${busyTimeoutMs}`,
-  "pragma journal_mode = wal",
-  // What was answered as written survives the loss of power, not only of the process.
-  "pragma synchronous = full",
-  // What is deleted, such as the hash of a key, leaves no trace in the file.
-  "pragma secure_delete = on",
-];
 
 class SqliteStore implements Store {
   readonly #db: Kysely<Tables>;
@@ -258,9 +202,4 @@ class SqliteStore implements Store {
 
 function isDocument(value: unknown): value is Document {
   return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-/** Kysely's words for a step that ran on the file and is not known here. */
-function isNewerFile(error: unknown): boolean {
-  return error instanceof Error && error.message.startsWith("corrupted migrations");
 }

@@ -27,6 +27,7 @@ function isWithin(value: number | null, { min, max }: { readonly min?: number; r
 }
 
 function hasText(content: LogContent | null | undefined, part: string): boolean {
+  if (content?.sealed === true) return false;
   const wanted = part.toLowerCase();
   return [content?.request, content?.answer].some((text) => text?.toLowerCase().includes(wanted) === true);
 }

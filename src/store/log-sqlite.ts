@@ -34,6 +34,7 @@ import {
 } from "./log-store.ts";
 import {
   attemptValues,
+  contentValues,
   inserts,
   type LogTables,
   logMigrations,
@@ -130,7 +131,7 @@ class SqliteLog implements LogStore {
           added++;
           for (const [position, attempt] of entry.attempts.entries())
             this.#insert.attempt.run(attemptValues(attempt, seq, position));
-          if (entry.content !== null) this.#insert.content.run([seq, entry.content.request, entry.content.answer]);
+          if (entry.content !== null) this.#insert.content.run(contentValues(entry.content, seq));
         }
       });
       if (this.#rows !== undefined) this.#rows += added;
@@ -146,7 +147,7 @@ class SqliteLog implements LogStore {
       if (table === undefined) return undefined;
       const { seq } = table;
       const attempts = await db.selectFrom("attempts").selectAll().where("seq", "=", seq).orderBy("position").execute();
-      const contents = db.selectFrom("contents").select(["request", "answer"]).where("seq", "=", seq);
+      const contents = db.selectFrom("contents").selectAll().where("seq", "=", seq);
       const others = await db
         .selectFrom("requests")
         .select("id")
@@ -156,7 +157,9 @@ class SqliteLog implements LogStore {
         .orderBy("id", "desc")
         .limit(100)
         .execute();
-      const content = (await contents.executeTakeFirst()) ?? null;
+      const kept = await contents.executeTakeFirst();
+      const content =
+        kept === undefined ? null : { request: kept.request, answer: kept.answer, sealed: kept.sealed !== 0 };
       const entry = { row: readRequest(table), attempts: attempts.map(readAttempt), content };
       return { entry, others: others.map((other) => other.id) };
     });
@@ -353,7 +356,9 @@ function conditionsOf(eb: Builder, filter: LogFilter): Expression<SqlBool> {
   if (content !== undefined) {
     const has = (column: string) => sql`instr(lower(${sql.ref(column)}), lower(${content}))`;
     const texts = sql`${has("contents.request")} or ${has("contents.answer")}`;
-    conditions.push(sql<SqlBool>`exists (select 1 from contents where contents.seq = requests.seq and (${texts}))`);
+    conditions.push(
+      sql<SqlBool>`exists (select 1 from contents where contents.seq = requests.seq and sealed = 0 and (${texts}))`,
+    );
   }
   return eb.and(conditions);
 }

@@ -69,13 +69,18 @@ export interface LogAttempt {
   readonly status: number;
   readonly outcome: LogOutcome;
   readonly errorType: string | null;
+  readonly errorClass: string | null;
+  /** Why with this key. */
+  readonly choice: string | null;
   readonly spanId: string | null;
 }
 
-/** As text: cut to size and without secrets, or sealed. */
+/** Cut to size, and without secrets. */
 export interface LogContent {
   readonly request: string | null;
   readonly answer: string | null;
+  /** Encrypted. */
+  readonly sealed: boolean;
 }
 
 /** Everything about one request. */
@@ -129,7 +134,7 @@ export interface LogFilter {
   /** Tokens were used, and nobody knows what they cost. */
   readonly missingCost?: boolean;
   readonly dimensions?: readonly (readonly [name: string, value: string])[];
-  /** A part of what was asked or answered; finds nothing in sealed content. */
+  /** A part of what was asked or answered; sealed content is not looked into. */
   readonly content?: string;
 }
 

@@ -1,11 +1,11 @@
 /** The tables of the request log, as steps that each ran once on every database, and what stands in them. */
 import { type Generated, type Kysely, type Migration, type MigrationProvider, sql } from "kysely";
-import type { LogAttempt, LogEntry, LogRow } from "./log-store.ts";
+import type { LogAttempt, LogContent, LogEntry, LogRow } from "./log-store.ts";
 
 export interface LogTables {
   requests: RequestTable & { seq: Generated<number> };
   attempts: AttemptTable & { seq: number; position: number };
-  contents: { seq: number; request: string | null; answer: string | null };
+  contents: { seq: number; request: string | null; answer: string | null; sealed: number };
 }
 
 interface RequestTable {
@@ -68,6 +68,8 @@ interface AttemptTable {
   status: number;
   outcome: string;
   error_type: string | null;
+  error_class: string | null;
+  choice: string | null;
   span_id: string | null;
 }
 
@@ -132,6 +134,8 @@ const attemptColumns: Readonly<Record<keyof AttemptTable, ColumnType>> = {
   status: "integer!",
   outcome: "text!",
   error_type: "text",
+  error_class: "text",
+  choice: "text",
   span_id: "text",
 };
 
@@ -149,7 +153,9 @@ const steps: Readonly<Record<string, Migration>> = {
         db,
       );
       // Apart, so that looking through many rows does not read what is large in them.
-      await sql`create table contents (seq integer primary key, request text, answer text)`.execute(db);
+      await sql`create table contents (seq integer primary key, request text, answer text, sealed integer not null)`.execute(
+        db,
+      );
       await sql`create unique index requests_id on requests (id)`.execute(db);
       await sql`create index requests_request_id on requests (request_id)`.execute(db);
       await sql`create index requests_arrived_at on requests (arrived_at, id)`.execute(db);
@@ -162,11 +168,11 @@ const steps: Readonly<Record<string, Migration>> = {
 
 export const logMigrations: MigrationProvider = { getMigrations: async () => ({ ...steps }) };
 
-/** Statements that take the values of {@link requestValues}, {@link attemptValues} and a content. */
+/** Statements that take {@link requestValues}, {@link attemptValues} and {@link contentValues}. */
 export const inserts = {
   request: insertOf("requests", Object.keys(requestColumns), "on conflict (id) do nothing"),
   attempt: insertOf("attempts", ["seq", "position", ...Object.keys(attemptColumns)]),
-  content: insertOf("contents", ["seq", "request", "answer"]),
+  content: insertOf("contents", ["seq", "request", "answer", "sealed"]),
 };
 
 function insertOf(table: string, columns: readonly string[], more = ""): string {
@@ -235,9 +241,15 @@ export function attemptValues(attempt: LogAttempt, seq: number | bigint, positio
     status: attempt.status,
     outcome: attempt.outcome,
     error_type: attempt.errorType,
+    error_class: attempt.errorClass,
+    choice: attempt.choice,
     span_id: attempt.spanId,
   };
   return [seq, position, ...Object.values(table)];
+}
+
+export function contentValues({ request, answer, sealed }: LogContent, seq: number | bigint): readonly unknown[] {
+  return [seq, request, answer, sealed ? 1 : 0];
 }
 
 export function readRequest(table: RequestTable): LogRow {
@@ -301,6 +313,8 @@ export function readAttempt(table: AttemptTable): LogAttempt {
     status: table.status,
     outcome: readOutcome(table.outcome),
     errorType: table.error_type,
+    errorClass: table.error_class,
+    choice: table.choice,
     spanId: table.span_id,
   };
 }

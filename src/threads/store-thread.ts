@@ -2,9 +2,10 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { pack, unpack } from "msgpackr";
 import { openStore, type StoreSettings } from "../store/open.ts";
-import { type Counter, type Store, StoreError } from "../store/store.ts";
+import type { Counter, Store } from "../store/store.ts";
 import { Peer } from "./peer.ts";
-import type { StoreOffers, StoreResult } from "./store.ts";
+import type { StoreOffers } from "./store.ts";
+import { asResult } from "./store-result.ts";
 
 if (parentPort === null) throw new Error("the store runs in a thread of its own");
 const settings = workerData as StoreSettings;
@@ -19,19 +20,7 @@ function opened(): Promise<Store> {
   return opening;
 }
 
-/** Errors lose their fields between threads, so that a failure is a result of its own. */
-async function answer<Value>(work: (store: Store) => Promise<Value>): Promise<StoreResult<Value>> {
-  try {
-    return { ok: true, value: await work(await opened()) };
-  } catch (error) {
-    const known = error instanceof StoreError ? error : new StoreError("failed", String(error));
-    return { ok: false, fault: known.fault, message: known.message, cause: textOf(known.cause) };
-  }
-}
-
-function textOf(cause: unknown): string | undefined {
-  return cause instanceof Error ? `${cause.name}: ${cause.message}` : undefined;
-}
+const answer = <Value>(work: (store: Store) => Promise<Value>) => asResult(async () => work(await opened()));
 
 const offers: StoreOffers = {
   listEntities: (kind) => answer((store) => store.listEntities(kind)),

@@ -10,21 +10,10 @@ import {
   type EntityWrite,
   type Store,
   StoreError,
-  type StoreFault,
   type Written,
 } from "../store/store.ts";
 import { Peer, type Port } from "./peer.ts";
-
-/** What a call of the store's thread came to. */
-export type StoreResult<Value> =
-  | { readonly ok: true; readonly value: Value }
-  | {
-      readonly ok: false;
-      readonly fault: StoreFault;
-      readonly message: string;
-      /** For the log. */
-      readonly cause: string | undefined;
-    };
+import type { StoreResult } from "./store-result.ts";
 
 type Answer<Value> = Promise<StoreResult<Value>>;
 

@@ -146,7 +146,10 @@ describe.each(stores)("a request log %s", (_, open) => {
 
   test("finds text in content whatever its case", async () => {
     const log = await opened();
-    await log.append([logEntry("a", {}, [], { request: "Hello World", answer: null }), logEntry("b", {}, [])]);
+    await log.append([
+      logEntry("a", {}, [], { request: "Hello World", answer: null, sealed: false }),
+      logEntry("b", {}, []),
+    ]);
     expect(await ids(log, { filter: { content: "WORLD" } })).toEqual(["a"]);
     expect(await ids(log, { filter: { content: "w%d" } })).toEqual([]);
   });

@@ -64,6 +64,8 @@ export function logAttempt(more: Partial<LogAttempt> = {}): LogAttempt {
     status: 200,
     outcome: "success",
     errorType: null,
+    errorClass: null,
+    choice: "weighted",
     spanId: null,
     ...more,
   };
@@ -115,6 +117,6 @@ export const entries: fc.Arbitrary<LogEntry[]> = fc
     all.map(({ row, attempts, content }, index) => ({
       row: { ...row, id: `row${index}`, attemptCount: attempts },
       attempts: Array.from({ length: attempts }, (_, n) => logAttempt({ keyName: `k${n}` })),
-      content: content === null ? null : { request: content, answer: null },
+      content: content === null ? null : { request: content, answer: null, sealed: index % 2 === 0 },
     })),
   );

@@ -1,0 +1,176 @@
+/** The front end's part of the request log: takes records, and sends them on in batches. */
+import { randomBytes } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
+import { type PackableRecord, packable, packBatch } from "./log-pack.ts";
+import type { RequestRecord } from "./request-record.ts";
+
+/** Rows on their way. */
+export interface LogBatch {
+  /** As `packBatch` makes it. */
+  readonly bytes: Uint8Array;
+  readonly rows: number;
+}
+
+/** What became of a batch: `later` is worth another try, `never` is not. */
+export type BatchFate = "stored" | "later" | "never";
+
+/** How a thread's log is doing. */
+export interface LogState {
+  /** Rows that were lost since the thread began, since they could not be written in time or at all. */
+  readonly dropped: number;
+  /** Rows that have not been written yet. */
+  readonly waiting: number;
+}
+
+export interface RequestLogOptions {
+  readonly send: (batch: LogBatch) => Promise<BatchFate>;
+  /** Told of rows that are lost. */
+  readonly onDropped: (rows: number) => void;
+  readonly enabled: boolean;
+  /** The longest a row waits for others before it is sent. Milliseconds. */
+  readonly everyMs?: number;
+  /** So many rows do not wait for others. */
+  readonly batchRows?: number;
+  /** Rows beyond this number are dropped. */
+  readonly mostRows?: number;
+  /** Rows whose content would make it more than this are dropped. UTF-16 units. */
+  readonly mostContent?: number;
+  /** How long a batch that could not be written waits for the next try. Milliseconds. */
+  readonly retryMs?: number;
+}
+
+/**
+ * Bounded: while the store does not take rows, those that find no room are dropped and counted. Nobody who adds a record
+ * waits for anything.
+ */
+export class RequestLog {
+  readonly #options: Required<RequestLogOptions>;
+  readonly #prefix = `log_${randomBytes(8).toString("hex")}_`;
+  #enabled: boolean;
+  #rows: PackableRecord[] = [];
+  #content = 0;
+  /** On its way, or waiting for another try. */
+  #batch: { readonly sent: LogBatch; readonly content: number } | undefined;
+  #nextNumber = 0;
+  #dropped = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #sending: Promise<void> | undefined;
+
+  constructor(options: RequestLogOptions) {
+    this.#options = {
+      everyMs: 200,
+      batchRows: 128,
+      mostRows: 10_000,
+      mostContent: 16 * 1024 * 1024,
+      retryMs: 500,
+      ...options,
+    };
+    this.#enabled = options.enabled;
+  }
+
+  /** Rows that wait are written all the same. */
+  enable(enabled: boolean): void {
+    this.#enabled = enabled;
+  }
+
+  get state(): LogState {
+    return { dropped: this.#dropped, waiting: this.#waiting };
+  }
+
+  get #waiting(): number {
+    return this.#rows.length + (this.#batch?.sent.rows ?? 0);
+  }
+
+  /** Fast path: called for every request. */
+  add(record: RequestRecord): void {
+    if (!this.#enabled) return;
+    const { content } = record;
+    const size = content?.logged === true ? (content.request?.length ?? 0) + (content.answer?.length ?? 0) : 0;
+    const { mostRows, mostContent, batchRows, everyMs } = this.#options;
+    if (this.#waiting >= mostRows || (size > 0 && this.#content + size > mostContent)) {
+      this.#drop(1);
+      return;
+    }
+    this.#rows.push(packable(record));
+    this.#content += size;
+    if (this.#sending !== undefined) return;
+    if (this.#rows.length >= batchRows) this.#begin();
+    else this.#timer ??= setTimeout(() => this.#begin(), everyMs);
+  }
+
+  /**
+   * Sends what waits. What cannot be written by then is dropped.
+   *
+   * @param withinMs the longest it may take. Milliseconds
+   */
+  async stop(withinMs: number): Promise<void> {
+    this.#enabled = false;
+    const end = performance.now() + withinMs;
+    for (let left = withinMs; this.#waiting > 0 && left > 0; left = end - performance.now()) {
+      this.#begin();
+      await Promise.race([this.#sending, delay(left, undefined, { ref: false })]);
+      // Failed: the next try comes a little later.
+      if (this.#batch !== undefined) await delay(Math.min(left, 50));
+    }
+    clearTimeout(this.#timer);
+    this.#drop(this.#waiting);
+    this.#rows = [];
+    this.#batch = undefined;
+  }
+
+  #begin(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#sending !== undefined) return;
+    this.#sending = this.#sendAll().finally(() => {
+      this.#sending = undefined;
+      if (this.#waiting === 0) return;
+      const { everyMs, retryMs } = this.#options;
+      this.#timer ??= setTimeout(() => this.#begin(), this.#batch === undefined ? everyMs : retryMs);
+    });
+  }
+
+  /** One batch after the other, while there are whole ones. */
+  async #sendAll(): Promise<void> {
+    do {
+      this.#batch ??= this.#pack();
+      const { sent, content } = this.#batch;
+      const fate = await this.#send(sent);
+      if (fate === "later") return;
+      // It was dropped while it was on its way.
+      if (this.#batch === undefined) return;
+      this.#batch = undefined;
+      this.#content -= content;
+      if (fate === "never") this.#drop(sent.rows);
+    } while (this.#rows.length >= this.#options.batchRows);
+  }
+
+  async #send(batch: LogBatch): Promise<BatchFate> {
+    try {
+      return await this.#options.send(batch);
+    } catch {
+      // Whoever writes them is gone or has no time; that thread's own end is told elsewhere.
+      return "later";
+    }
+  }
+
+  #pack() {
+    const rows = this.#rows.slice(0, 4 * this.#options.batchRows);
+    this.#rows = this.#rows.slice(rows.length);
+    const content = rows.reduce((sum, row) => sum + contentLength(row), 0);
+    const bytes = packBatch(this.#prefix, this.#nextNumber, rows);
+    this.#nextNumber += rows.length;
+    return { sent: { bytes, rows: rows.length }, content };
+  }
+
+  #drop(rows: number): void {
+    if (rows === 0) return;
+    this.#dropped += rows;
+    this.#options.onDropped(rows);
+  }
+}
+
+function contentLength(row: PackableRecord): number {
+  const [request, answer] = row[28] ?? [];
+  return (request?.length ?? 0) + (answer?.length ?? 0);
+}

@@ -1,10 +1,13 @@
 /** Answers of the management API. */
+import type { LogFilter } from "../store/log-store.ts";
 
 export interface AdminAnswer {
   readonly status: number;
   readonly headers: readonly (readonly [name: string, value: string])[];
   /** JSON, or empty. */
   readonly body: string;
+  /** The answer goes on with what the request log's feed has of this. */
+  readonly live?: LogFilter;
 }
 
 export function json(status: number, value: unknown, headers: AdminAnswer["headers"] = []): AdminAnswer {

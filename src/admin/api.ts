@@ -10,6 +10,7 @@ import { type EntityBody, maskOf, readEntityBody, readObject } from "./body.ts";
 import { type Changed, type EntityBook, notFound, type Shown } from "./book.ts";
 import { AdminFailure, failureBody, invalid, storeFailure } from "./failure.ts";
 import { hasLimits, kinds, type LimitedKind } from "./kinds.ts";
+import { type LogServices, logHandlers } from "./logs.ts";
 import { openApi } from "./openapi.ts";
 import { showConfig, showKeys, showProviders } from "./overview.ts";
 import { show } from "./show.ts";
@@ -33,6 +34,7 @@ export interface AdminServices {
   readonly config: () => Config;
   /** The limits in force with their counters. */
   readonly limits: () => Limits;
+  readonly logs: LogServices;
   /** The gateway's version. */
   readonly version: string;
   /** Milliseconds since 1970. */
@@ -76,6 +78,12 @@ function route(request: AdminRequest, services: AdminServices): AdminAnswer | Pr
   if (first === "governance" && hasNoMore) {
     const kind = entityKinds.find((one) => kinds[one].segment === second);
     if (kind !== undefined) return entityRoute(call, kind, third, fourth);
+  }
+  if (first === "logs") {
+    const path = [second, third, fourth, ...more].filter((segment) => segment !== undefined);
+    const { query, body } = request;
+    const handlers = logHandlers({ path, query, body }, services.logs, services.now());
+    if (handlers !== undefined) return methods(call, handlers);
   }
   const overview = first !== undefined && second === undefined ? overviews.get(first) : undefined;
   if (overview !== undefined) return methods(call, { GET: () => json(200, overview(services)) });

@@ -4,6 +4,7 @@ import { matchOperation, type Route } from "../bedrock/operations.ts";
 import type { Config } from "../config/schema.ts";
 import { Governance } from "../governance/governance.ts";
 import type { GovernanceMemory } from "../governance/layout.ts";
+import { providerTypesOf } from "../governance/prices.ts";
 import type { CounterSlots } from "../governance/registry.ts";
 import { BodyError, type Exchange } from "../http/exchange.ts";
 import type { KeySlots } from "../keys/registry.ts";
@@ -20,6 +21,7 @@ import { configuredCredentials, type KnownCredentials } from "./client-auth.ts";
 import { checkRequiredHeaders, compilePolicy, corsHeaders, preflight } from "./client-policy.ts";
 import { settle } from "./governed.ts";
 import { keyReadings } from "./key-readings.ts";
+import { LiveReaders } from "./live.ts";
 import { answerManagement, answerPage, type ManagementApi } from "./pages.ts";
 import { buildProviders } from "./providers.ts";
 import { record } from "./record.ts";
@@ -56,6 +58,7 @@ const prefix = "/bedrock";
 export class Gateway {
   readonly #services: GatewayServices;
   readonly #active = new Set<ActiveRequest>();
+  readonly #readers = new LiveReaders();
   #snapshot: Snapshot;
   #ready = true;
   #refusing = false;
@@ -85,9 +88,10 @@ export class Gateway {
     return keyReadings(this.#snapshot.providers, Date.now());
   }
 
-  /** Says "not ready" from now on. */
+  /** Says "not ready" from now on, and ends answers that would never end. */
   drain(): void {
     this.#ready = false;
+    this.#readers.drain();
   }
 
   /** Refuses everything that limits may hold for, from now on or no longer. */
@@ -152,7 +156,7 @@ export class Gateway {
       return undefined;
     }
     if (this.#services.admin.isPath(exchange.path)) {
-      await answerManagement(exchange, this.#services.admin);
+      await answerManagement(request, this.#services.admin, this.#readers);
       return undefined;
     }
     const cors = corsHeaders(exchange.headers.get("origin"), snapshot.policy);
@@ -219,7 +223,7 @@ export class Gateway {
     const { metrics, traces, log } = this.#services;
     metrics.configure(observability.dimensions);
     const settings = otelSettings(observability, process.env, (message) => log.warn(message));
-    traces.configure(settings, providerTypes(providers));
+    traces.configure(settings, providerTypesOf(providers));
   }
 
   #compile({ config, keySlots, counterSlots }: InForce): Snapshot {
@@ -228,8 +232,7 @@ export class Gateway {
       config: config.governance,
       memory: this.#services.counters,
       slots: counterSlots,
-      // A provider's prices are those of whose API it speaks.
-      providerTypes: providerTypes(config.providers),
+      providerTypes: providerTypesOf(config.providers),
     });
     return {
       providers: buildProviders(config, { state: this.#services.keys, slots: keySlots }, process.env, onProblem),
@@ -241,13 +244,6 @@ export class Gateway {
       observability: config.observability,
     };
   }
-}
-
-/** Whose API each provider speaks. */
-function providerTypes(providers: Config["providers"]): ReadonlyMap<string, string> {
-  return new Map(
-    Object.entries(providers).map(([name, one]) => [name, one.kind === "translated" ? one.type : one.kind]),
-  );
 }
 
 /** A virtual key signs with its id as the access key id and its value as the secret. */

@@ -2,6 +2,9 @@
 import { timingSafeEqual } from "node:crypto";
 import { BedrockError } from "../bedrock/errors.ts";
 import type { Exchange, ReplyHeaders, RequestHeaders } from "../http/exchange.ts";
+import type { LogFilter } from "../store/log-store.ts";
+import type { ActiveRequest } from "./active-request.ts";
+import type { Feed, LiveReaders } from "./live.ts";
 import type { Provider } from "./providers.ts";
 
 export interface PageFacts {
@@ -14,7 +17,7 @@ export interface PageFacts {
 }
 
 /** The management API, which lives in another thread. */
-export interface ManagementApi {
+export interface ManagementApi extends Feed<LogFilter> {
   readonly isPath: (path: string) => boolean;
   readonly answer: (request: ManagementRequest) => Promise<ManagementAnswer>;
 }
@@ -32,6 +35,8 @@ interface ManagementAnswer {
   readonly status: number;
   readonly headers: ReplyHeaders;
   readonly body: string;
+  /** The answer goes on with what the feed has of this. */
+  readonly live?: LogFilter;
 }
 
 const json: ReplyHeaders = [["content-type", "application/json"]];
@@ -60,14 +65,28 @@ export function answerPage(exchange: Exchange, facts: PageFacts): Promise<void> 
   }
 }
 
-/** Passes a request to the management API on. */
-export async function answerManagement(exchange: Exchange, api: ManagementApi): Promise<void> {
+/** Passes a request to the management API on. Resolves when its answer has ended. */
+export async function answerManagement(
+  request: ActiveRequest,
+  api: ManagementApi,
+  readers: LiveReaders,
+): Promise<void> {
+  const { exchange } = request;
   const { method, path, query, headers } = exchange;
   const remoteAddress = exchange.remoteAddress();
   // A body in a pool of Buffers would take the whole pool to the other thread.
   const body = Uint8Array.from(await exchange.body());
   const answer = await api.answer({ method, path, query, headers, body, remoteAddress });
-  exchange.reply(answer.status, answer.headers, answer.body);
+  if (answer.live === undefined) {
+    exchange.reply(answer.status, answer.headers, answer.body);
+    return;
+  }
+  if (readers.isFull) {
+    const error = { type: "too_many_requests", message: "Too many clients read the feed.", path: null };
+    exchange.reply(429, json, JSON.stringify({ error }));
+    return;
+  }
+  await readers.serve(request, answer.headers, answer.live, api);
 }
 
 const done = Promise.resolve();

@@ -5,6 +5,7 @@
 import { calcPrice, type ModelPrice } from "@pydantic/genai-prices";
 import { LRUCache } from "lru-cache";
 import type { PricingOverrideConfig } from "../config/governance.ts";
+import type { Config } from "../config/schema.ts";
 import { largestAmount } from "./layout.ts";
 
 /** Tokens as Bedrock counts them: `input` is without what the cache read or wrote. */
@@ -29,6 +30,17 @@ interface Rates {
   readonly cacheWrite: Rate;
   /** USD for each request, however long. */
   readonly request: number;
+}
+
+/**
+ * The kind of each configured provider by its name: its prices are those of whose API it speaks.
+ *
+ * @param providers as they are configured
+ */
+export function providerTypesOf(providers: Config["providers"]): ReadonlyMap<string, string> {
+  return new Map(
+    Object.entries(providers).map(([name, one]) => [name, one.kind === "translated" ? one.type : one.kind]),
+  );
 }
 
 /** The price list's names of providers, where they are not those of our provider table. */

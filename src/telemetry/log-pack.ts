@@ -4,8 +4,8 @@
  */
 import { Packr } from "msgpackr";
 import type { LogAttempt, LogEntry, LogRow } from "../store/log-store.ts";
-import type { Usage } from "./metrics.ts";
 import type { AttemptRecord, RequestRecord } from "./request-record.ts";
+import type { Usage } from "./usage.ts";
 
 const packr = new Packr({
   useRecords: false,

@@ -14,6 +14,7 @@ import { packageVersion } from "../config/version.ts";
 import type { InForce } from "../gateway/gateway.ts";
 import { openGovernanceMemory } from "../governance/layout.ts";
 import { Limits } from "../governance/limits.ts";
+import { Prices, providerTypesOf } from "../governance/prices.ts";
 import { GovernanceRegistry } from "../governance/registry.ts";
 import { KeyRegistry } from "../keys/registry.ts";
 import { CounterFlusher } from "../store/flusher.ts";
@@ -21,6 +22,8 @@ import { Sealer } from "../store/secrets.ts";
 import { openDatabase } from "../store/sqlite-driver.ts";
 import { StoreError } from "../store/store.ts";
 import type { Logger } from "../telemetry/log.ts";
+import type { LogState } from "../telemetry/request-log.ts";
+import { LogDesk } from "./log-desk.ts";
 import { StoreClient, startStoreThread } from "./store.ts";
 
 export interface ControlListeners {
@@ -28,6 +31,8 @@ export interface ControlListeners {
   readonly publish: (inForce: InForce) => Promise<void>;
   /** Told when the store is away and what is governed is to be refused meanwhile, and when that is over. */
   readonly refuseGoverned: (refuse: boolean) => void;
+  /** How the front ends' rows of the request log are doing. */
+  readonly logStates: () => Promise<readonly LogState[]>;
 }
 
 export class Control {
@@ -37,6 +42,8 @@ export class Control {
   readonly #log: Logger;
   readonly #listeners: ControlListeners;
   readonly #flusher: CounterFlusher;
+  /** The request log. */
+  readonly logs: LogDesk;
   readonly #admin: Omit<AdminServices, "book">;
   #book: EntityBook | undefined;
   /** The file's; its entities are not all that are in force. */
@@ -71,8 +78,9 @@ export class Control {
     this.#config = config;
     this.#log = log;
     this.#listeners = listeners;
+    const store = { kind, dataDir: settings.dataDir };
     this.#store = new StoreClient({
-      start: () => startStoreThread({ kind, dataDir: settings.dataDir }),
+      start: () => startStoreThread(store),
       onHealth: (problem) => this.#onHealth(problem),
     });
     this.#flusher = new CounterFlusher({
@@ -81,7 +89,14 @@ export class Control {
       // Why is in the log already, once, by the store's health.
       onError: (error) => log.debug({ err: error }, "counters wait for the store"),
     });
+    this.logs = new LogDesk(store, config, settings, log);
     this.#admin = {
+      logs: {
+        reader: this.logs.reader,
+        sealed: settings.encryptionKey !== undefined,
+        prices: () => pricesOf(this.inForce.config),
+        states: listeners.logStates,
+      },
       adminToken: settings.adminToken,
       config: () => this.#config,
       limits: () => this.#limitsNow(),
@@ -134,7 +149,7 @@ export class Control {
 
   /** Saves what has been counted, and closes the store. */
   async close(): Promise<void> {
-    await this.#flusher.stop();
+    await Promise.all([this.#flusher.stop(), this.logs.close()]);
     try {
       await this.#store.close();
     } catch (error) {
@@ -153,6 +168,7 @@ export class Control {
     const { slots, fresh } = this.#limits.assign(config.governance);
     this.#inForce = { config, keySlots: this.#keys.assign(config.providers), counterSlots: slots };
     this.#limitsInForce = undefined;
+    this.logs.use(config);
     if (fresh.length === 0) return;
     const now = Date.now();
     this.#limits.importCounters(await this.#store.loadCounters(now), now, fresh);
@@ -180,6 +196,10 @@ export class Control {
       this.#log.error({ err: error }, "the entities could not be read again");
     });
   }
+}
+
+function pricesOf({ governance, providers }: Config): Prices {
+  return new Prices(governance.pricing_overrides, providerTypesOf(providers));
 }
 
 function sealerOf({ encryptionKey }: Settings): Sealer | undefined {

@@ -11,6 +11,7 @@ import { serveHttp1 } from "../http/uws.ts";
 import { openKeyState } from "../keys/state.ts";
 import { createLogger } from "../telemetry/log.ts";
 import { Metrics } from "../telemetry/metrics.ts";
+import { RequestLog } from "../telemetry/request-log.ts";
 import { ThreadHealth } from "../telemetry/thread-health.ts";
 import { Traces } from "../telemetry/traces.ts";
 import { Upstream } from "../upstream/dispatch.ts";
@@ -26,6 +27,9 @@ const hashOffThreadBytes = 512 * 1024;
 
 /** How long a stop waits for the collector of traces. Milliseconds. */
 const flushMs = 3000;
+
+/** The longest that the last rows of the request log are waited for as the thread ends. Milliseconds. */
+const lastRowsMs = 2000;
 
 /** A hint about HTTP/2 clients is written at most this often. Milliseconds. */
 const hintEveryMs = 60_000;
@@ -60,10 +64,14 @@ const offers: FrontEndOffers = {
     servers.push(h2);
     return { port: http.port, h2Port: h2.port };
   },
-  configure: (settings) => gateway.configure(settings),
+  configure: (settings) => {
+    gateway.configure(settings);
+    requestLog.enable(settings.config.observability.request_log.enabled);
+  },
   refuseGoverned: (refuse) => gateway.refuseGoverned(refuse),
   // What all threads know alike is told by the first.
   metrics: () => metrics.snapshot([...health.read(), ...(start.index === 1 ? gateway.keyReadings() : [])]),
+  logState: () => requestLog.state,
   drain: async () => {
     gateway.drain();
     for (const server of servers) server.drain();
@@ -78,10 +86,16 @@ const offers: FrontEndOffers = {
   },
   close: async () => {
     await Promise.all(servers.map((server) => server.close()));
+    await requestLog.stop(lastRowsMs);
   },
 };
 
 const supervisor = new Peer<FrontEndOffers, SupervisorOffers>(parentPort, offers);
+const requestLog = new RequestLog({
+  send: (batch) => supervisor.call("appendLog", batch),
+  onDropped: (rows) => metrics.logRowsDropped(rows),
+  enabled: start.settings.config.observability.request_log.enabled,
+});
 const gateway = new Gateway(
   {
     upstream: new Upstream(),
@@ -91,12 +105,16 @@ const gateway = new Gateway(
     metrics,
     log,
     traces,
-    onRecord: (record) => traces.finished(record),
+    onRecord: (record) => {
+      traces.finished(record);
+      requestLog.add(record);
+    },
     onProblem: (message) => log.warn(message),
     adminToken: start.adminToken,
     admin: {
       isPath: isAdminPath,
       answer: (request) => supervisor.call("admin", request),
+      follow: (query) => supervisor.call("followLog", query),
     },
     metricsPage: () => supervisor.call("metricsPage", undefined),
   },

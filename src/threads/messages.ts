@@ -2,7 +2,9 @@
 import type { AdminAnswer } from "../admin/answer.ts";
 import type { AdminRequest } from "../admin/api.ts";
 import type { InForce } from "../gateway/gateway.ts";
+import type { TailQuery } from "../telemetry/log-tail.ts";
 import type { MetricsSnapshot } from "../telemetry/metrics.ts";
+import type { BatchFate, LogBatch, LogState } from "../telemetry/request-log.ts";
 
 /** Given to a front end as it starts. */
 export interface FrontEndStart {
@@ -36,6 +38,8 @@ export interface FrontEndOffers {
   readonly configure: (settings: InForce) => void;
   /** Counts of this thread. */
   readonly metrics: () => MetricsSnapshot;
+  /** How the rows of this thread's request log are doing. */
+  readonly logState: () => LogState;
   /** Refuses all inference while the store is away, where the configuration wants that. */
   readonly refuseGoverned: (refuse: boolean) => void;
   /** Says "not ready" at once and resolves when nothing is being answered any more. */
@@ -53,4 +57,15 @@ export interface SupervisorOffers {
   /** Answers a request to the management API. */
   readonly admin: (request: AdminRequest) => Promise<AdminAnswer>;
   readonly metricsPage: () => Promise<{ readonly type: string; readonly text: string }>;
+  /** Writes rows of the request log. */
+  readonly appendLog: (batch: LogBatch) => Promise<BatchFate>;
+  /** The next of the request log's feed, when there is some. */
+  readonly followLog: (query: TailQuery) => Promise<FeedPage>;
+}
+
+/** What a watcher of the feed is sent. */
+export interface FeedPage {
+  /** For the next page. */
+  readonly after: number;
+  readonly text: string;
 }

@@ -57,6 +57,7 @@ export async function startGateway(settings: Settings, loaded: Loaded, log: Logg
           .call("refuseGoverned", refuse)
           .catch((error: unknown) => log.error({ err: error }, "a front end is gone"));
     },
+    logStates: () => Promise.all(frontEnds.map((frontEnd) => frontEnd.call("logState", undefined))),
   });
   const deaths: Promise<void>[] = [];
   const page = new MetricPage();
@@ -64,6 +65,8 @@ export async function startGateway(settings: Settings, loaded: Loaded, log: Logg
   const offers: SupervisorOffers = {
     hash: (body) => pool.hash(body),
     admin: (request) => control.admin(request),
+    appendLog: (batch) => control.logs.append(batch),
+    followLog: (query) => control.logs.follow(query),
     metricsPage: async () =>
       page.render([
         ...(await Promise.all(frontEnds.map((frontEnd) => frontEnd.call("metrics", undefined)))),

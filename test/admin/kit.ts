@@ -8,13 +8,19 @@ import { readConfig } from "../../src/config/load.ts";
 import type { Config } from "../../src/config/schema.ts";
 import { openGovernanceMemory } from "../../src/governance/layout.ts";
 import { Limits } from "../../src/governance/limits.ts";
+import { Prices } from "../../src/governance/prices.ts";
 import { GovernanceRegistry } from "../../src/governance/registry.ts";
+import { MemoryLog } from "../../src/store/log-memory.ts";
+import type { LogStore } from "../../src/store/log-store.ts";
 import { MemoryStore } from "../../src/store/memory.ts";
 import type { Sealer } from "../../src/store/secrets.ts";
 import type { Store } from "../../src/store/store.ts";
+import type { LogState } from "../../src/telemetry/request-log.ts";
 
 export interface KitOptions {
   readonly store?: Store;
+  readonly log?: LogStore;
+  readonly logStates?: readonly LogState[];
   readonly file?: object;
   readonly config?: Config;
   readonly sealer?: Sealer;
@@ -36,6 +42,7 @@ export type Kit = Awaited<ReturnType<typeof kit>>;
 
 export async function kit(options: KitOptions = {}) {
   const store = options.store ?? new MemoryStore();
+  const log = options.log ?? new MemoryLog();
   const clock = { now: Date.parse("2027-01-01T00:00:00Z") };
   const applied: GovernanceInForce[] = [];
   const faults: unknown[] = [];
@@ -70,6 +77,12 @@ export async function kit(options: KitOptions = {}) {
       if (limits === undefined) throw new Error("no limits");
       return limits;
     },
+    logs: {
+      reader: log,
+      sealed: options.sealer !== undefined,
+      prices: () => new Prices(book.inForce.pricing_overrides, new Map([["bedrock", "bedrock"]])),
+      states: async () => options.logStates ?? [],
+    },
     version: "1.2.3",
     now: () => clock.now,
     onFault: (error) => faults.push(error),
@@ -87,7 +100,7 @@ export async function kit(options: KitOptions = {}) {
     const { status, headers, body: text } = await handle(request, services);
     return { status, headers: new Map(headers), text, body: text === "" ? undefined : JSON.parse(text) };
   };
-  return { store, clock, applied, faults, registry, book, send, limits: () => services.limits() };
+  return { store, log, clock, applied, faults, registry, book, send, limits: () => services.limits() };
 }
 
 /** A section of the file, with its defaults. */

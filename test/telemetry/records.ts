@@ -1,0 +1,139 @@
+/** Records of finished requests for tests. */
+import fc from "fast-check";
+import type { AttemptRecord, RequestRecord } from "../../src/telemetry/request-record.ts";
+
+export function record(more: Partial<RequestRecord> = {}): RequestRecord {
+  return {
+    id: "request",
+    arrivedAt: 1_800_000_000_000,
+    durationMs: 12.5,
+    upstreamMs: 10,
+    firstEventMs: undefined,
+    operation: "Converse",
+    streams: false,
+    askedModel: "m",
+    provider: "bedrock",
+    model: "m",
+    key: { id: "k1", name: "main" },
+    identity: undefined,
+    outcome: "success",
+    status: 200,
+    errorType: undefined,
+    errorClass: undefined,
+    message: undefined,
+    usage: { inputTokens: 12, outputTokens: 6 },
+    usageEstimated: false,
+    costMicroUsd: 18_000,
+    stopReason: "end_turn",
+    fallbackIndex: 0,
+    attempts: [attempt()],
+    rules: [],
+    cache: undefined,
+    limit: undefined,
+    dimensions: new Map(),
+    session: undefined,
+    trace: undefined,
+    content: undefined,
+    ...more,
+  };
+}
+
+export function attempt(more: Partial<AttemptRecord> = {}): AttemptRecord {
+  return {
+    provider: "bedrock",
+    model: "m",
+    key: { id: "k1", name: "main" },
+    choice: "weighted",
+    fallbackIndex: 0,
+    startedAfterMs: 0.25,
+    durationMs: 10,
+    status: 200,
+    outcome: "success",
+    errorType: undefined,
+    errorClass: undefined,
+    spanId: undefined,
+    ...more,
+  };
+}
+
+const text = fc.string({ unit: "grapheme" });
+const maybe = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined });
+const key = fc.record({ id: text, name: text });
+const ms = fc.double({ min: 0, max: 1e7, noNaN: true, noDefaultInfinity: true });
+const outcome = fc.constantFrom("success" as const, "error" as const, "cancelled" as const);
+const status = fc.integer({ min: 200, max: 599 });
+const errorClass = fc.constantFrom("provider_timeout" as const, "caller_cancelled" as const);
+
+export const attemptRecords: fc.Arbitrary<AttemptRecord> = fc.record({
+  provider: text,
+  model: maybe(text),
+  key,
+  choice: maybe(text),
+  fallbackIndex: fc.nat(5),
+  startedAfterMs: ms,
+  durationMs: ms,
+  status,
+  outcome,
+  errorType: maybe(text),
+  errorClass: maybe(errorClass),
+  spanId: maybe(text),
+});
+
+/** Every kind of record. */
+export const requestRecords: fc.Arbitrary<RequestRecord> = fc.record({
+  id: text,
+  arrivedAt: fc.double({ min: 0, max: 4e12, noNaN: true }),
+  durationMs: ms,
+  upstreamMs: ms,
+  firstEventMs: maybe(ms),
+  operation: text,
+  streams: fc.boolean(),
+  askedModel: maybe(text),
+  provider: maybe(text),
+  model: maybe(text),
+  key: maybe(key),
+  identity: maybe(fc.record({ virtualKey: key, team: maybe(key), customer: maybe(key) })),
+  outcome,
+  status,
+  errorType: maybe(text),
+  errorClass: maybe(errorClass),
+  message: maybe(text),
+  usage: maybe(
+    fc.record(
+      {
+        inputTokens: fc.nat(),
+        outputTokens: fc.nat(),
+        cacheReadInputTokens: fc.nat(),
+        cacheWriteInputTokens: fc.nat(),
+      },
+      { requiredKeys: ["inputTokens", "outputTokens"] },
+    ),
+  ),
+  usageEstimated: fc.boolean(),
+  costMicroUsd: maybe(fc.maxSafeNat()),
+  stopReason: maybe(text),
+  fallbackIndex: fc.nat(5),
+  attempts: fc.array(attemptRecords, { maxLength: 4 }),
+  rules: fc.array(text, { maxLength: 3 }),
+  cache: maybe(
+    fc.record({
+      kind: fc.constantFrom("direct" as const, "semantic" as const, "miss" as const, "bypass" as const),
+      reason: maybe(text),
+      similarity: maybe(fc.double({ min: 0, max: 1, noNaN: true })),
+      entryId: maybe(text),
+    }),
+  ),
+  limit: maybe(text),
+  dimensions: fc.dictionary(text, text).map((values) => new Map(Object.entries(values))),
+  session: maybe(text),
+  trace: maybe(
+    fc.record({
+      traceId: text,
+      spanId: text,
+      parentSpanId: maybe(text),
+      sampled: fc.boolean(),
+      state: maybe(text),
+    }),
+  ),
+  content: maybe(fc.record({ request: maybe(text), answer: maybe(text), logged: fc.boolean(), traced: fc.boolean() })),
+});

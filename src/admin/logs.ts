@@ -149,8 +149,10 @@ async function recalculate({ query, reader, now }: LogCall, { prices }: LogServi
 const mostIds = 1000;
 
 async function remove({ query, reader }: LogCall, body: Uint8Array): Promise<Document> {
+  // Some clients cannot send a body with a DELETE.
+  const listed = query.list("ids");
   query.end();
-  const { ids, ...others } = readObject(body);
+  const { ids = listed, ...others } = body.length === 0 ? {} : readObject(body);
   const faults = Object.keys(others).map((path) => ({ path, message: "is not a known field" }));
   if (!isIds(ids)) faults.push({ path: "ids", message: `must be 1 to ${mostIds} ids of rows` });
   if (!isIds(ids) || faults.length > 0) throw invalid(faults);

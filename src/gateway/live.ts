@@ -3,7 +3,7 @@ import type { ReplyHeaders } from "../http/exchange.ts";
 import type { ActiveRequest } from "./active-request.ts";
 
 export interface Feed<Filter> {
-  /** The next text, as soon as there is some. Begins and ends with a line break. */
+  /** The next text, as soon as there is some, and at once the first time. Begins and ends with a line break. */
   readonly follow: (query: { readonly filter: Filter; readonly after: number | undefined }) => Promise<{
     readonly after: number;
     readonly text: string;
@@ -55,7 +55,6 @@ export class LiveReaders {
     if (this.#draining) stop();
     request.whenOver(stop);
     try {
-      stream.write(Buffer.from(": the request log\n\n"), lineBreak);
       for (let after: number | undefined; !over; ) {
         const page = await Promise.race([feed.follow({ filter, after }), stopped]);
         if (page === undefined || over) break;

@@ -4,7 +4,7 @@ import type { LogFilter, LogRow } from "../store/log-store.ts";
 
 export interface TailQuery {
   readonly filter: LogFilter;
-  /** What the former page named; undefined at first, which is from now on. */
+  /** What the former page named; undefined at first: that page is empty, and what comes after it is in the next. */
   readonly after: number | undefined;
 }
 
@@ -66,7 +66,8 @@ export class LogTail {
     const { waitMs, watchMs } = this.#options;
     this.#watchedUntil = performance.now() + watchMs;
     const until = performance.now() + waitMs;
-    for (let from = after ?? this.#next; ; ) {
+    if (after === undefined) return { after: this.#next, lost: 0, rows: [] };
+    for (let from = after; ; ) {
       const page = this.#page(filter, from);
       if (page.rows.length > 0 || page.lost > 0) return page;
       from = page.after;

@@ -182,6 +182,8 @@ describe("DELETE /api/logs", () => {
     const { status, body } = await send("DELETE", "/api/logs", { ids: ["r0", "r2", "r2", "gone"] });
     expect([status, body]).toEqual([200, { deleted: 2 }]);
     expect(await ids("")).toEqual(["r1"]);
+    expect((await send("DELETE", "/api/logs?ids=r1,gone")).body).toEqual({ deleted: 1 });
+    expect((await send("DELETE", "/api/logs")).status).toBe(400);
   });
 
   test.each([[{}], [{ ids: [] }], [{ ids: [1] }], [{ ids: "r0" }], [{ ids: Array.from({ length: 1001 }, String) }]])(

@@ -52,7 +52,11 @@ import { StoreError } from "./store.ts";
  * @throws StoreError as for the store's own file
  */
 export async function openSqliteLog(file: string): Promise<LogStore> {
-  const database = await openFile(file);
+  return openSqliteLogDatabase(await openFile(file), file);
+}
+
+/** As {@link openSqliteLog}, with a database that is open already and is closed by the log. */
+export async function openSqliteLogDatabase(database: SqliteDatabase, file: string): Promise<LogStore> {
   // The loss of power may cost the last rows, but never the file.
   const db = await prepareDatabase<LogTables>(database, file, logMigrations, "normal");
   return new SqliteLog(database, db, file);

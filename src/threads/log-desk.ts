@@ -29,7 +29,8 @@ export class LogDesk {
     this.#redactor = new Redactor(rules.secrets);
     this.#client = new LogClient({
       rules,
-      start: (present) => startLogThread({ store, encryptionKey: own.encryptionKey, rules: present }),
+      start: (role, present) => startLogThread({ role, store, encryptionKey: own.encryptionKey, rules: present }),
+      readsWhereItWrites: store.kind === "memory",
       onHealth: (problem) => {
         if (problem === undefined) log.info("the request log is written again");
         else

@@ -1,4 +1,4 @@
-/** The request log's thread: writing rows, looking through them and deleting old ones delays nobody else here. */
+/** One of the request log's threads: it writes rows and deletes old ones, or looks through them, and delays nobody else. */
 import { setImmediate as turn } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
 import type { FoundLog, LogStore } from "../store/log-store.ts";
@@ -87,5 +87,5 @@ const offers: LogOffers = {
   close: () => answer((log) => log.close()),
 };
 
-setInterval(() => void sweep(), sweepEveryMs).unref();
+if (start.role === "write") setInterval(() => void sweep(), sweepEveryMs).unref();
 new Peer<LogOffers, object>(parentPort, offers);

@@ -1,4 +1,4 @@
-/** The supervisor's side of the request log's thread. Nothing that fails here keeps a request from being served. */
+/** The supervisor's side of the request log's threads. Nothing that fails here keeps a request from being served. */
 import { setTimeout as delay } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import type {
@@ -31,14 +31,18 @@ export interface LogRules {
   readonly maxRows: number;
 }
 
+/** One thread writes rows and deletes old ones, another one reads: a question about millions of rows delays no row. */
+type LogRole = "write" | "read";
+
 export interface LogThreadStart {
+  readonly role: LogRole;
   readonly store: StoreSettings;
   /** Content is encrypted with it. */
   readonly encryptionKey: string | undefined;
   readonly rules: LogRules;
 }
 
-/** What the log's thread does when the supervisor asks. */
+/** What the log's threads do when the supervisor asks. */
 export interface LogOffers {
   readonly configure: (rules: LogRules) => void;
   /** A batch as `packBatch` makes it. */
@@ -54,8 +58,10 @@ export interface LogOffers {
 }
 
 export interface LogClientOptions {
-  /** Starts the thread, and starts it again when it has died. */
-  readonly start: (rules: LogRules) => StoreThread;
+  /** Starts a thread, and starts it again when it has died. */
+  readonly start: (role: LogRole, rules: LogRules) => StoreThread;
+  /** The thread that writes reads too: what it has, it has in its memory. */
+  readonly readsWhereItWrites: boolean;
   readonly rules: LogRules;
   /** Told when rows cannot be written, with the reason, and when they can be again (undefined). */
   readonly onHealth: (problem: StoreError | undefined) => void;
@@ -65,41 +71,37 @@ export interface LogClientOptions {
   readonly restartMs?: number;
 }
 
-/** Starts the request log's thread. */
+/** Starts one of the request log's threads. */
 export function startLogThread(start: LogThreadStart): StoreThread {
-  return new Worker(new URL("./log-thread.js", import.meta.url), { workerData: start, name: "request-log" });
+  const name = `request-log-${start.role}`;
+  return new Worker(new URL("./log-thread.js", import.meta.url), { workerData: start, name });
 }
-
-/** The longest wait for a thread to end; one that is stuck in a system call does not. Milliseconds. */
-const terminateMs = 1000;
-
-type Line = Peer<object, LogOffers>;
 
 /** Calls reject with a StoreError; one that takes too long with the fault `unavailable`. */
 export class LogClient implements LogReader {
   readonly #options: Required<LogClientOptions>;
+  readonly #writer: LogThread;
+  /** There once somebody has asked. */
+  #reader: LogThread | undefined;
   #rules: LogRules;
-  #thread: StoreThread;
-  #line: Line;
   #closed = false;
   #problem: StoreError | undefined;
 
   constructor(options: LogClientOptions) {
     this.#options = { timeoutMs: 15_000, restartMs: 500, ...options };
     this.#rules = options.rules;
-    [this.#thread, this.#line] = this.#start();
+    this.#writer = this.#thread("write");
   }
 
   configure(rules: LogRules): void {
     this.#rules = rules;
-    // A thread that is gone begins with them.
-    this.#line.call("configure", rules).catch(() => undefined);
+    this.#writer.configure(rules);
   }
 
   /** Writes a batch. Never rejects. */
   async append(batch: Uint8Array): Promise<BatchFate> {
     try {
-      await this.#call((line) => line.call("append", batch));
+      await this.#writer.call((line) => line.call("append", batch));
       this.#report(undefined);
       return "stored";
     } catch (error) {
@@ -111,63 +113,85 @@ export class LogClient implements LogReader {
   }
 
   find(id: string): Promise<FoundLog | undefined> {
-    return this.#call((line) => line.call("find", id));
+    return this.#read((line) => line.call("find", id));
   }
 
   list(query: LogQuery): Promise<LogPage> {
-    return this.#call((line) => line.call("list", query));
+    return this.#read((line) => line.call("list", query));
   }
 
   sum(query: SumQuery): Promise<readonly LogSum[]> {
-    return this.#call((line) => line.call("sum", query));
+    return this.#read((line) => line.call("sum", query));
   }
 
   latency(query: SumQuery): Promise<readonly LogLatency[]> {
-    return this.#call((line) => line.call("latency", query));
+    return this.#read((line) => line.call("latency", query));
   }
 
   values(filter: LogFilter): Promise<LogValues> {
-    return this.#call((line) => line.call("values", filter));
+    return this.#read((line) => line.call("values", filter));
   }
 
   remove(ids: readonly string[]): Promise<number> {
-    return this.#call((line) => line.call("remove", ids));
+    return this.#writer.call((line) => line.call("remove", ids));
   }
 
   setCosts(changes: readonly CostChange[]): Promise<void> {
-    return this.#call((line) => line.call("setCosts", changes));
+    return this.#writer.call((line) => line.call("setCosts", changes));
   }
 
-  /** Ends the thread, whether or not it still answers. Never rejects. */
+  /** Ends the threads, whether or not they still answer. Never rejects. */
   async close(): Promise<void> {
-    if (this.#closed) return;
-    const closing = this.#call((line) => line.call("close", undefined));
     this.#closed = true;
-    await Promise.race([closing.catch(() => undefined), delay(terminateMs, undefined, { ref: false })]);
-    await Promise.race([this.#thread.terminate(), delay(terminateMs, undefined, { ref: false })]);
+    await Promise.all([this.#writer.close(), this.#reader?.close()]);
   }
 
-  #start(): [StoreThread, Line] {
-    const thread = this.#options.start(this.#rules);
-    const line: Line = new Peer(thread, {});
-    let reason = "the request log's thread has ended";
-    thread.once("error", (error) => {
-      reason = `the request log's thread failed: ${error.message}`;
-    });
-    thread.once("exit", () => {
-      line.hangUp(new StoreError("unavailable", reason));
-      if (this.#closed) return;
-      const restarting = setTimeout(() => {
-        [this.#thread, this.#line] = this.#start();
-      }, this.#options.restartMs);
-      restarting.unref();
-    });
-    return [thread, line];
+  async #read<Value>(send: (line: Line) => Answer<Value>): Promise<Value> {
+    if (this.#closed) throw closed();
+    this.#reader ??= this.#options.readsWhereItWrites ? this.#writer : this.#thread("read");
+    return this.#reader.call(send);
   }
 
-  async #call<Value>(send: (line: Line) => Answer<Value>): Promise<Value> {
-    if (this.#closed) throw new StoreError("unavailable", "the request log is closed");
-    const limit = this.#options.timeoutMs;
+  #thread(role: LogRole): LogThread {
+    const { start, timeoutMs, restartMs } = this.#options;
+    return new LogThread(() => start(role, this.#rules), timeoutMs, restartMs);
+  }
+
+  #report(problem: StoreError | undefined): void {
+    if (this.#problem?.message === problem?.message) return;
+    this.#problem = problem;
+    this.#options.onHealth(problem);
+  }
+}
+
+/** The longest wait for a thread to end; one that is stuck in a system call does not. Milliseconds. */
+const terminateMs = 1000;
+
+type Line = Peer<object, LogOffers>;
+
+class LogThread {
+  readonly #begin: () => StoreThread;
+  readonly #timeoutMs: number;
+  readonly #restartMs: number;
+  #thread: StoreThread;
+  #line: Line;
+  #closed = false;
+
+  constructor(begin: () => StoreThread, timeoutMs: number, restartMs: number) {
+    this.#begin = begin;
+    this.#timeoutMs = timeoutMs;
+    this.#restartMs = restartMs;
+    [this.#thread, this.#line] = this.#start();
+  }
+
+  configure(rules: LogRules): void {
+    // A thread that is gone begins with them.
+    this.#line.call("configure", rules).catch(() => undefined);
+  }
+
+  async call<Value>(send: (line: Line) => Answer<Value>): Promise<Value> {
+    if (this.#closed) throw closed();
+    const limit = this.#timeoutMs;
     let timer: NodeJS.Timeout | undefined;
     const timeout = new Promise<never>((_, reject) => {
       const error = new StoreError("unavailable", `the request log did not answer within ${limit} ms`);
@@ -182,9 +206,33 @@ export class LogClient implements LogReader {
     }
   }
 
-  #report(problem: StoreError | undefined): void {
-    if (this.#problem?.message === problem?.message) return;
-    this.#problem = problem;
-    this.#options.onHealth(problem);
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    const closing = this.call((line) => line.call("close", undefined));
+    this.#closed = true;
+    await Promise.race([closing.catch(() => undefined), delay(terminateMs, undefined, { ref: false })]);
+    await Promise.race([this.#thread.terminate(), delay(terminateMs, undefined, { ref: false })]);
   }
+
+  #start(): [StoreThread, Line] {
+    const thread = this.#begin();
+    const line: Line = new Peer(thread, {});
+    let reason = "the request log's thread has ended";
+    thread.once("error", (error) => {
+      reason = `the request log's thread failed: ${error.message}`;
+    });
+    thread.once("exit", () => {
+      line.hangUp(new StoreError("unavailable", reason));
+      if (this.#closed) return;
+      const restarting = setTimeout(() => {
+        [this.#thread, this.#line] = this.#start();
+      }, this.#restartMs);
+      restarting.unref();
+    });
+    return [thread, line];
+  }
+}
+
+function closed(): StoreError {
+  return new StoreError("unavailable", "the request log is closed");
 }

@@ -37,14 +37,15 @@ class FakeThread extends EventEmitter implements StoreThread {
   }
 }
 
-function kit(offers: Partial<LogOffers>, timeoutMs = 1000) {
+function kit(offers: Partial<LogOffers>, timeoutMs = 1000, readsWhereItWrites = false) {
   const health: (string | undefined)[] = [];
-  const started: { thread: FakeThread; rules: LogRules }[] = [];
+  const started: { thread: FakeThread; role: string; rules: LogRules }[] = [];
   const client = new LogClient({
     rules,
-    start: (present) => {
+    readsWhereItWrites,
+    start: (role, present) => {
       const thread = new FakeThread(offers);
-      started.push({ thread, rules: present });
+      started.push({ thread, role, rules: present });
       return thread;
     },
     onHealth: (problem) => health.push(problem?.message),
@@ -92,10 +93,22 @@ describe("the request log, seen from the supervisor", () => {
     started[0]?.thread.emit("exit", 1);
     client.configure(changed);
     expect(await appending).toBe("later");
-    expect(await rejection(client.find("a"))).toMatchObject({ fault: "unavailable" });
+    expect(await client.append(new Uint8Array())).toBe("later");
     await until("the next thread", () => started.length === 2);
-    expect(started[1]?.rules).toEqual(changed);
-    expect(await client.find("a")).toBeUndefined();
+    expect(started[1]).toMatchObject({ role: "write", rules: changed });
+  });
+
+  test("reads in a thread of its own, from the first question on, so that rows do not wait for answers", async () => {
+    const stored = async () => ({ ok: true, value: undefined }) as const;
+    const { client, started } = kit({ append: stored, find: () => never }, 50);
+    expect(started.map(({ role }) => role)).toEqual(["write"]);
+    const asking = rejection(client.find("a"));
+    expect(await client.append(new Uint8Array())).toBe("stored");
+    expect(await asking).toMatchObject({ fault: "unavailable" });
+    expect(started.map(({ role }) => role)).toEqual(["write", "read"]);
+    const memory = kit({ append: stored, find: stored }, 50, true);
+    await memory.client.find("a");
+    expect(memory.started.map(({ role }) => role)).toEqual(["write"]);
   });
 
   test("closes in time, and answers nothing after", async () => {

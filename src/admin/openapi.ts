@@ -3,6 +3,7 @@ import { z } from "zod";
 import { governanceEntities } from "../config/governance.ts";
 import { type Document, type EntityKind, entityKinds } from "../store/store.ts";
 import { hasLimits, kinds } from "./kinds.ts";
+import { logPaths, logRowSchema } from "./logs-openapi.ts";
 
 const parameters = {
   id: { name: "id", in: "path", required: true, schema: { type: "string" } },
@@ -30,6 +31,7 @@ export function openApi(version: string): Document {
           security: [{ virtualKey: [] }, { virtualKeyBearer: [] }],
         }),
       },
+      ...logPaths({ operation, ok, content, id: parameters.id }),
       "/api/providers": { get: operation("The configured providers, without secrets.", ok({ type: "object" })) },
       "/api/keys": { get: operation("Their keys, without secrets.", ok({ type: "object" })) },
       "/api/config": { get: operation("The configuration file in force, without secrets.", ok({ type: "object" })) },
@@ -41,7 +43,7 @@ export function openApi(version: string): Document {
         virtualKey: { type: "apiKey", in: "header", name: "x-bf-vk" },
         virtualKeyBearer: { type: "http", scheme: "bearer", description: "A virtual key's value." },
       },
-      schemas: { ...schemas, Quota: quotaSchema, Error: errorSchema },
+      schemas: { ...schemas, Quota: quotaSchema, LogRow: logRowSchema, Error: errorSchema },
     },
   };
 }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { logEntry } from "../store/log-rows.ts";
 import { at, kit } from "./kit.ts";
 
 async function description() {
@@ -10,8 +11,12 @@ describe("the OpenAPI description", () => {
     const { openapi, info, paths } = await description();
     expect(openapi).toBe("3.1.0");
     expect(info.version).toBe("1.2.3");
-    const { send } = await kit();
-    const created = new Map<string, string>();
+    const { send, log } = await kit();
+    await log.append([logEntry("a", { session: "s" })]);
+    const created = new Map([
+      ["/api/logs", "a"],
+      ["/api/logs/sessions", "s"],
+    ]);
     for (const path of Object.values(at)) {
       const body = {
         name: "a",
@@ -34,7 +39,7 @@ describe("the OpenAPI description", () => {
     const operations = Object.entries<Record<string, unknown>>(paths).flatMap(([path, methods]) =>
       Object.keys(methods).map((method) => [path, method] as const),
     );
-    expect(operations.length).toBeGreaterThan(35);
+    expect(operations.length).toBeGreaterThan(60);
     for (const [path, method] of operations.sort(([, a], [, b]) => order.indexOf(a) - order.indexOf(b))) {
       const collection = path.split("/{id}")[0] ?? "";
       const { status } = await send(

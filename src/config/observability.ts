@@ -55,7 +55,6 @@ export const observabilitySchema = z.strictObject({
 });
 
 export type ObservabilityConfig = z.output<typeof observabilitySchema>;
-export type RequestLogConfig = ObservabilityConfig["request_log"];
 
 function areDistinct(dimensions: readonly string[]): boolean {
   return new Set(dimensions.map((name) => name.replaceAll("-", "_"))).size === dimensions.length;

@@ -24,7 +24,7 @@ export class LiveReaders {
   /** Ends the answers of all readers, and of those to come. */
   drain(): void {
     this.#draining = true;
-    for (const stop of [...this.#stops]) stop();
+    for (const stop of this.#stops) stop();
   }
 
   get isFull(): boolean {

@@ -215,7 +215,7 @@ describe("both request logs", () => {
 
 /** Dimensions have no order. */
 function strict({ rows, total }: { rows: readonly { readonly dimensions: LogDimensions }[]; total: number }) {
-  const sorted = rows.map((row) => ({ ...row, dimensions: [...row.dimensions].sort() }));
+  const sorted = rows.map((row) => ({ ...row, dimensions: new Map(row.dimensions) }));
   return { rows: sorted, total };
 }
 

@@ -68,7 +68,7 @@ describe("rows of the request log between threads", () => {
             spanId: trace?.spanId ?? null,
           });
           expect(attempts).toEqual(
-            made.attempts.map(({ key, ...one }) => ({
+            made.attempts.map(({ key, origin: _origin, ...one }) => ({
               ...one,
               keyId: key.id,
               keyName: key.name,

@@ -8,6 +8,7 @@ export function record(more: Partial<RequestRecord> = {}): RequestRecord {
     arrivedAt: 1_800_000_000_000,
     durationMs: 12.5,
     upstreamMs: 10,
+    admissionAfterMs: 1,
     firstEventMs: undefined,
     operation: "Converse",
     streams: false,
@@ -51,6 +52,7 @@ export function attempt(more: Partial<AttemptRecord> = {}): AttemptRecord {
     outcome: "success",
     errorType: undefined,
     errorClass: undefined,
+    origin: undefined,
     spanId: undefined,
     ...more,
   };
@@ -76,6 +78,7 @@ export const attemptRecords: fc.Arbitrary<AttemptRecord> = fc.record({
   outcome,
   errorType: maybe(text),
   errorClass: maybe(errorClass),
+  origin: maybe(text),
   spanId: maybe(text),
 });
 
@@ -85,6 +88,7 @@ export const requestRecords: fc.Arbitrary<RequestRecord> = fc.record({
   arrivedAt: fc.double({ min: 0, max: 4e12, noNaN: true }),
   durationMs: ms,
   upstreamMs: ms,
+  admissionAfterMs: maybe(ms),
   firstEventMs: maybe(ms),
   operation: text,
   streams: fc.boolean(),

@@ -10,22 +10,22 @@ import { kept } from "../src/telemetry/log-content.ts";
 import { packable, packBatch, unpackBatch } from "../src/telemetry/log-pack.ts";
 import { Redactor } from "../src/telemetry/redactor.ts";
 import { RequestLog } from "../src/telemetry/request-log.ts";
-import { attempt, record } from "../test/telemetry/records.ts";
+import { attemptOf, recordOf } from "../test/telemetry/kit.ts";
 import { type Case, medians } from "./measure.ts";
 
 const batchRows = 128;
 const key = { id: "vk_app", name: "app" };
 const text = "A question of some length about nothing in particular. ".repeat(36);
 
-const plain = record({
+const plain = recordOf({
   id: "0190c2a1-7d2b-7c3e-9f00-3f1a2b4c5d6e",
   askedModel: "us.anthropic.claude-sonnet-4-20250514-v1:0",
   model: "us.anthropic.claude-sonnet-4-20250514-v1:0",
   identity: { virtualKey: key, team: { id: "search", name: "Search" }, customer: undefined },
-  attempts: [attempt({ model: "us.anthropic.claude-sonnet-4-20250514-v1:0" })],
+  attempts: [attemptOf({ model: "us.anthropic.claude-sonnet-4-20250514-v1:0" })],
   dimensions: new Map([["env", "prod"]]),
 });
-const talkative = record({ ...plain, content: { request: text, answer: text, logged: true, traced: false } });
+const talkative = recordOf({ ...plain, content: { request: text, answer: text, logged: true, traced: false } });
 
 const folder = mkdtempSync(join(tmpdir(), "bifrost-bench-log-"));
 const store = await openSqliteLog(join(folder, "logs.db"));

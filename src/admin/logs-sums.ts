@@ -1,11 +1,18 @@
 /** Sums over the request log: statistics, histograms, rankings. */
-import type { LogFilter, LogGroup, LogLatency, LogSum, SumQuery } from "../store/log-store.ts";
+import type { LogFilter, LogGroup, LogLatency, LogReader, LogSum, SumQuery } from "../store/log-store.ts";
 import type { Document } from "../store/store.ts";
 import { AdminFailure } from "./failure.ts";
-import type { LogCall } from "./logs.ts";
 import { readFilter } from "./logs-filter.ts";
 import { showCost, showCounts, showLatency, showSum, showTokens, timeText } from "./logs-show.ts";
 import type { QueryReader } from "./query.ts";
+
+/** A question about the log. */
+export interface LogCall {
+  readonly query: QueryReader;
+  readonly reader: LogReader;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+}
 
 /** How far back sums look where no time is given. Milliseconds. */
 const defaultPeriodMs = 86_400_000;

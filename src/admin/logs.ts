@@ -10,7 +10,7 @@ import { AdminFailure, invalid } from "./failure.ts";
 import { recalculateCosts } from "./logs-cost.ts";
 import { readFilter, readRowFilter, sorts } from "./logs-filter.ts";
 import { showFound, showRow, showSum, showValues } from "./logs-show.ts";
-import { histogram, ranking, stats } from "./logs-sums.ts";
+import { histogram, type LogCall, ranking, stats } from "./logs-sums.ts";
 import { QueryReader } from "./query.ts";
 
 export interface LogServices {
@@ -28,13 +28,6 @@ export interface LogRequest {
   readonly path: readonly string[];
   readonly query: string;
   readonly body: Uint8Array;
-}
-
-export interface LogCall {
-  readonly query: QueryReader;
-  readonly reader: LogReader;
-  /** Milliseconds since 1970. */
-  readonly now: number;
 }
 
 type Handler = () => Promise<AdminAnswer>;

@@ -96,6 +96,8 @@ const requestLog = new RequestLog({
   onDropped: (rows) => metrics.logRowsDropped(rows),
   enabled: start.settings.config.observability.request_log.enabled,
 });
+// Seen on the page before there are any.
+metrics.logRowsDropped(0);
 const gateway = new Gateway(
   {
     upstream: new Upstream(),

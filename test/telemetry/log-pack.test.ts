@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { packable, packBatch, unpackBatch } from "../../src/telemetry/log-pack.ts";
-import { attempt, record, requestRecords } from "./records.ts";
+import { attemptOf, recordOf } from "./kit.ts";
+import { requestRecords } from "./records.ts";
 
 describe("rows of the request log between threads", () => {
   test("carry all that is known of any record", () => {
@@ -88,14 +89,14 @@ describe("rows of the request log between threads", () => {
   });
 
   test("are not written over by the next batch", () => {
-    const first = packBatch("a", 0, [packable(record({ id: "first" }))]);
-    packBatch("a", 1, [packable(record({ id: "other" }))]);
+    const first = packBatch("a", 0, [packable(recordOf({ id: "first" }))]);
+    packBatch("a", 1, [packable(recordOf({ id: "other" }))]);
     expect(unpackBatch(first)[0]?.row.requestId).toBe("first");
   });
 
   test("hold no content that is for traces alone", () => {
     const content = { request: "a secret question", answer: "x", logged: false, traced: true };
-    const bytes = packBatch("a", 0, [packable(record({ content, attempts: [attempt()] }))]);
+    const bytes = packBatch("a", 0, [packable(recordOf({ content, attempts: [attemptOf()] }))]);
     expect(Buffer.from(bytes).includes("a secret question")).toBe(false);
   });
 });

@@ -1,62 +1,6 @@
-/** Records of finished requests for tests. */
+/** Records of any kind, for properties. */
 import fc from "fast-check";
 import type { AttemptRecord, RequestRecord } from "../../src/telemetry/request-record.ts";
-
-export function record(more: Partial<RequestRecord> = {}): RequestRecord {
-  return {
-    id: "request",
-    arrivedAt: 1_800_000_000_000,
-    durationMs: 12.5,
-    upstreamMs: 10,
-    admissionAfterMs: 1,
-    firstEventMs: undefined,
-    operation: "Converse",
-    streams: false,
-    askedModel: "m",
-    provider: "bedrock",
-    model: "m",
-    key: { id: "k1", name: "main" },
-    identity: undefined,
-    outcome: "success",
-    status: 200,
-    errorType: undefined,
-    errorClass: undefined,
-    message: undefined,
-    usage: { inputTokens: 12, outputTokens: 6 },
-    usageEstimated: false,
-    costMicroUsd: 18_000,
-    stopReason: "end_turn",
-    fallbackIndex: 0,
-    attempts: [attempt()],
-    rules: [],
-    cache: undefined,
-    limit: undefined,
-    dimensions: new Map(),
-    session: undefined,
-    trace: undefined,
-    content: undefined,
-    ...more,
-  };
-}
-
-export function attempt(more: Partial<AttemptRecord> = {}): AttemptRecord {
-  return {
-    provider: "bedrock",
-    model: "m",
-    key: { id: "k1", name: "main" },
-    choice: "weighted",
-    fallbackIndex: 0,
-    startedAfterMs: 0.25,
-    durationMs: 10,
-    status: 200,
-    outcome: "success",
-    errorType: undefined,
-    errorClass: undefined,
-    origin: undefined,
-    spanId: undefined,
-    ...more,
-  };
-}
 
 const text = fc.string({ unit: "grapheme" });
 const maybe = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined });

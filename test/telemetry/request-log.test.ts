@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { unpackBatch } from "../../src/telemetry/log-pack.ts";
 import { type BatchFate, type LogBatch, RequestLog, type RequestLogOptions } from "../../src/telemetry/request-log.ts";
-import { record } from "./records.ts";
+import { recordOf } from "./kit.ts";
 
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
@@ -27,7 +27,7 @@ function kit(fates: BatchFate[] = [], options: Partial<RequestLogOptions> = {}) 
     ...options,
   });
   const add = (...ids: string[]): void => {
-    for (const id of ids) log.add(record({ id }));
+    for (const id of ids) log.add(recordOf({ id }));
   };
   return { log, add, written, rowIds, batches, lost };
 }
@@ -103,11 +103,11 @@ describe("a front end's request log", () => {
   test("drops rows whose content is too much together, and gives the room back", async () => {
     const { log, written } = kit([], { mostContent: 10 });
     const content = { request: "123456", answer: undefined, logged: true, traced: false };
-    const add = (id: string) => log.add(record({ id, content }));
+    const add = (id: string) => log.add(recordOf({ id, content }));
     add("a");
     add("b");
-    log.add(record({ id: "c" }));
-    log.add(record({ id: "d", content: { ...content, logged: false } }));
+    log.add(recordOf({ id: "c" }));
+    log.add(recordOf({ id: "d", content: { ...content, logged: false } }));
     expect(log.state).toEqual({ dropped: 1, waiting: 3 });
     await vi.advanceTimersByTimeAsync(200);
     add("e");

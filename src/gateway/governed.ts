@@ -1,11 +1,11 @@
 /** Governance on the road: who asks, where the request goes, whether it may, and what it used. */
 import { BedrockError } from "../bedrock/errors.ts";
-import { isJsonObject } from "../bedrock/json.ts";
 import type { OperationName, Route } from "../bedrock/operations.ts";
 import type { SignedPayload } from "../bedrock/signature.ts";
 import { estimateInputTokens, reservedOutputTokens } from "../governance/estimate.ts";
 import type { Admission, Former, Governance } from "../governance/governance.ts";
 import type { Identity } from "../governance/identity.ts";
+import { maxTokensOf } from "../governance/max-tokens.ts";
 import type { TokenUsage } from "../governance/prices.ts";
 import type { Refusal } from "../governance/refusals.ts";
 import type { Routed } from "../governance/routing.ts";
@@ -348,41 +348,4 @@ function refused(refusal: Refusal): BedrockError {
         retryAfterSeconds: Math.max(1, Math.ceil(refusal.retryAfterMs / 1000)),
       });
   }
-}
-
-/** Beyond this a body is not parsed for its limit of tokens: the ceiling is reserved. */
-const parsedBytes = 256 * 1024;
-const inferenceNames = ["maxTokens", "max_new_tokens"];
-const titanNames = ["maxTokenCount"];
-const ownNames = ["max_tokens", "max_completion_tokens", "max_gen_len", "max_tokens_to_sample"];
-
-/** The limit of tokens a request sets itself, in Converse or in any of InvokeModel's families. */
-function maxTokensOf(body: Buffer): number | undefined {
-  if (body.length === 0 || body.length > parsedBytes) return undefined;
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(body.toString("utf8"));
-  } catch {
-    // Whoever serves it will say what is wrong with it.
-    return undefined;
-  }
-  if (!isJsonObject(parsed)) return undefined;
-  const { inferenceConfig, textGenerationConfig, additionalModelRequestFields } = parsed;
-  const most = Math.max(
-    largestOf(parsed, ownNames),
-    largestOf(inferenceConfig, inferenceNames),
-    largestOf(textGenerationConfig, titanNames),
-    largestOf(additionalModelRequestFields, ownNames),
-  );
-  return most === Number.NEGATIVE_INFINITY ? undefined : most;
-}
-
-function largestOf(value: unknown, names: readonly string[]): number {
-  let largest = Number.NEGATIVE_INFINITY;
-  if (!isJsonObject(value)) return largest;
-  for (const name of names) {
-    const number = value[name];
-    if (typeof number === "number" && number > largest) largest = number;
-  }
-  return largest;
 }

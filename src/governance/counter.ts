@@ -13,7 +13,7 @@ import {
   windowAfter,
   windowStart,
 } from "./layout.ts";
-import { isWithin, type Period } from "./windows.ts";
+import { isWithin, type Period, type Span, spanOf } from "./windows.ts";
 
 /** What a counter may hold, and when it begins anew. */
 export interface CounterRule {
@@ -55,6 +55,9 @@ export class Counter {
   readonly #window: number;
   readonly #used: number;
   readonly #spent: number;
+  /** Of the window looked at last: to find its end may take a calendar. */
+  #start = -1;
+  #span: Span = { earliest: 0, end: 0 };
 
   constructor(memory: GovernanceMemory, slot: number, rule: CounterRule) {
     this.slot = slot;
@@ -112,6 +115,7 @@ export class Counter {
     const tag = tagOf(held.window);
     for (;;) {
       if (Atomics.load(this.#words, this.#window) !== held.window) return;
+      if (actual === held.amount && !held.overdrawn) break;
       const seen = Atomics.load(this.#words, this.#used);
       if (!isTagged(seen, tag)) continue;
       const left = amountOf(seen) - held.amount + actual;
@@ -132,7 +136,7 @@ export class Counter {
    * begun here.
    */
   restore(start: number, spent: number, now: number): boolean {
-    if (!isWithin(this.rule.period, start, now)) return false;
+    if (!this.#isWithin(start, now)) return false;
     for (;;) {
       const seen = Atomics.load(this.#words, this.#window);
       const current = windowStart(seen);
@@ -181,13 +185,22 @@ export class Counter {
     return amount - left <= overdraft || used === 0 ? left : undefined;
   }
 
+  /** True while the window that began at `start` lasts. */
+  #isWithin(start: number, now: number): boolean {
+    if (start !== this.#start) {
+      this.#span = spanOf(this.rule.period, start);
+      this.#start = start;
+    }
+    return isWithin(this.#span, now);
+  }
+
   /** The window of `now`, begun if there is none. */
   #windowOf(now: number): bigint {
     const { period } = this.rule;
     for (;;) {
       const seen = Atomics.load(this.#words, this.#window);
       const start = windowStart(seen);
-      if (start !== 0 && isWithin(period, start, now)) return seen;
+      if (start !== 0 && this.#isWithin(start, now)) return seen;
       // 0 stands for "never used".
       const next = windowAfter(seen, Math.max(1, period.startAt(now)));
       if (Atomics.compareExchange(this.#words, this.#window, seen, next) !== seen) continue;
@@ -201,8 +214,7 @@ export class Counter {
     for (;;) {
       const window = Atomics.load(this.#words, this.#window);
       const start = windowStart(window);
-      if (start === 0 || !isWithin(this.rule.period, start, now))
-        return { used: 0, spent: 0, overdrawn: false, start: undefined };
+      if (start === 0 || !this.#isWithin(start, now)) return { used: 0, spent: 0, overdrawn: false, start: undefined };
       const used = Atomics.load(this.#words, this.#used);
       const spent = Atomics.load(this.#words, this.#spent);
       if (Atomics.load(this.#words, this.#window) !== window) continue;

@@ -87,47 +87,70 @@ export function counterLine(memory: GovernanceMemory, slot: number): number {
   return memory.start + lineWords * slot;
 }
 
-const numberBits = 20n;
-const numberMask = (1n << numberBits) - 1n;
-const tagMask = (1n << 11n) - 1n;
-const tagShift = 52n;
-const overdrawnBit = 1n << 51n;
-const amountMask = overdrawnBit - 1n;
+/**
+ * A word taken apart into two numbers and put together again: sums and shifts of bigints cost a heap object each, and
+ * admission does a dozen of them for every limit.
+ */
+const whole = new BigInt64Array(1);
+const halves = new Uint32Array(whole.buffer);
+const [low, high] = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1 ? ([0, 1] as const) : ([1, 0] as const);
+
+const half = 2 ** 32;
+/** Of the low half of a window: its number; of what is above it there are 12 bits more there. */
+const numberMask = 0xfffff;
+const numberBits = 20;
+const startUnit = 2 ** 12;
+/** Of the high half of an amount. */
+const tagShift = 20;
+const overdrawnBit = 1 << 19;
+const amountMask = overdrawnBit - 1;
+const tagMask = 0x7ff;
 
 /** The largest amount a counter can hold: 2,251 million dollars. */
-export const largestAmount = Number(amountMask);
+export const largestAmount = 2 ** 51 - 1;
 
 /** The begin of a window; 0 when the counter has never been used. */
 export function windowStart(window: bigint): number {
-  return Number(window >> numberBits);
+  whole[0] = window;
+  return (halves[high] ?? 0) * startUnit + ((halves[low] ?? 0) >>> numberBits);
 }
 
 /** The word of the window that follows another one. */
 export function windowAfter(window: bigint, start: number): bigint {
-  return (BigInt(start) << numberBits) | ((window + 1n) & numberMask);
+  whole[0] = window;
+  const number = ((halves[low] ?? 0) + 1) & numberMask;
+  halves[high] = Math.floor(start / startUnit);
+  halves[low] = ((start % startUnit) << numberBits) | number;
+  return whole[0];
 }
 
-/** What amounts of this window bear, at their place in the word. */
-export function tagOf(window: bigint): bigint {
-  return (window & tagMask) << tagShift;
+/** What amounts of this window bear. */
+export function tagOf(window: bigint): number {
+  whole[0] = window;
+  return (halves[low] ?? 0) & tagMask;
 }
 
-export function isTagged(amount: bigint, tag: bigint): boolean {
-  return (amount >> tagShift) << tagShift === tag;
+export function isTagged(amount: bigint, tag: number): boolean {
+  whole[0] = amount;
+  return (halves[high] ?? 0) >>> tagShift === tag;
 }
 
 export function amountOf(word: bigint): number {
-  return Number(word & amountMask);
+  whole[0] = word;
+  return ((halves[high] ?? 0) & amountMask) * half + (halves[low] ?? 0);
 }
 
 export function isOverdrawn(word: bigint): boolean {
-  return (word & overdrawnBit) !== 0n;
+  whole[0] = word;
+  return ((halves[high] ?? 0) & overdrawnBit) !== 0;
 }
 
 /** Amounts below zero and above what fits are cut off there. */
-export function amountWord(tag: bigint, amount: number, overdrawn: boolean): bigint {
-  const kept = BigInt(Math.min(Math.max(amount, 0), largestAmount));
-  return tag | (overdrawn ? overdrawnBit : 0n) | kept;
+export function amountWord(tag: number, amount: number, overdrawn: boolean): bigint {
+  const kept = Math.min(Math.max(amount, 0), largestAmount);
+  halves[high] = (tag << tagShift) | (overdrawn ? overdrawnBit : 0) | Math.floor(kept / half);
+  halves[low] = kept % half;
+  return whole[0] ?? 0n;
 }
 
 /** Writes the amounts of a window that has begun, unless another thread has done so. */
@@ -137,7 +160,7 @@ export function clearAmounts(words: BigInt64Array<SharedArrayBuffer>, line: numb
     const seen = Atomics.load(words, index);
     if (isTagged(seen, tag) || Atomics.load(words, line + counterWord.window) !== window) continue;
     // Where this fails, another thread has written what belongs there.
-    Atomics.compareExchange(words, index, seen, tag);
+    Atomics.compareExchange(words, index, seen, amountWord(tag, 0, false));
   }
 }
 

@@ -42,10 +42,20 @@ export function periodOf({ count, unit, milliseconds }: Duration, calendarAligne
 /** One window without an end. */
 export const forever: Period = { startAt: () => 1, endOf: () => Number.POSITIVE_INFINITY };
 
-/** True while the window that began at `start` lasts. */
-export function isWithin(period: Period, start: number, now: number): boolean {
+/** When a window is running: from `earliest` until before `end`. */
+export interface Span {
+  readonly earliest: number;
+  readonly end: number;
+}
+
+/** When the window is running that began at `start`. */
+export function spanOf(period: Period, start: number): Span {
   const end = period.endOf(start);
-  return now < end && now >= start - Math.max(backwardsMs, end - start);
+  return { earliest: start - Math.max(backwardsMs, end - start), end };
+}
+
+export function isWithin({ earliest, end }: Span, now: number): boolean {
+  return now < end && now >= earliest;
 }
 
 /** 1970-01-05. */

@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parseDuration } from "../../src/config/governance.ts";
-import { forever, isWithin, type Period, periodOf } from "../../src/governance/windows.ts";
+import { forever, isWithin, type Period, periodOf, spanOf } from "../../src/governance/windows.ts";
 import { day, minute, start } from "./kit.ts";
 
 function period(written: string, calendarAligned: boolean): Period {
@@ -92,22 +92,22 @@ describe("rolling windows", () => {
 describe("a time within a window", () => {
   it("is anything from its begin to just before its end", () => {
     const one = period("1h", false);
-    expect(isWithin(one, start, start)).toBe(true);
-    expect(isWithin(one, start, start + 60 * minute - 1)).toBe(true);
-    expect(isWithin(one, start, start + 60 * minute)).toBe(false);
+    expect(isWithin(spanOf(one, start), start)).toBe(true);
+    expect(isWithin(spanOf(one, start), start + 60 * minute - 1)).toBe(true);
+    expect(isWithin(spanOf(one, start), start + 60 * minute)).toBe(false);
   });
 
   it("may be a little before its begin, since clocks differ, but not where the clock was set", () => {
     const short = period("30s", false);
-    expect(isWithin(short, start, start - minute)).toBe(true);
-    expect(isWithin(short, start, start - minute - 1)).toBe(false);
+    expect(isWithin(spanOf(short, start), start - minute)).toBe(true);
+    expect(isWithin(spanOf(short, start), start - minute - 1)).toBe(false);
     const long = period("1d", false);
-    expect(isWithin(long, start, start - day)).toBe(true);
-    expect(isWithin(long, start, start - day - 1)).toBe(false);
+    expect(isWithin(spanOf(long, start), start - day)).toBe(true);
+    expect(isWithin(spanOf(long, start), start - day - 1)).toBe(false);
   });
 
   it("is any, in a window without an end", () => {
     for (const now of [0, start, Number.MAX_SAFE_INTEGER])
-      expect(isWithin(forever, forever.startAt(start), now)).toBe(true);
+      expect(isWithin(spanOf(forever, forever.startAt(start)), now)).toBe(true);
   });
 });

@@ -31,8 +31,9 @@ interface Setting {
   readonly relay: Server;
   /** A gateway in front of it as an OpenAI server. */
   readonly translate: Server;
-  /** A gateway like `relay` whose client has a virtual key with limits. */
+  /** A gateway whose client has a virtual key with limits, and its twin without: each sees only what the other sees. */
   readonly governed: Server;
+  readonly ungoverned: Server;
   /** A gateway without any provider. */
   readonly mock: Server;
   /** What an answer to each path has in bytes. */
@@ -77,10 +78,16 @@ const scenarios: readonly Scenario[] = [
       { name: "what its two budgets and two limits add: CPU µs per request", digits: 1, bar: 10 },
     ],
     measure: async (setting) => {
-      const before = cpuPerRequest(await load(setting, setting.relay, conversePath));
-      const governed = cpuPerRequest(await load(setting, setting.governed, conversePath));
-      const after = cpuPerRequest(await load(setting, setting.relay, conversePath));
-      return [governed, governed - (before + after) / 2];
+      const { governed, ungoverned } = setting;
+      const cost = async (server: Server) => cpuPerRequest(await load(setting, server, conversePath));
+      // In this order what changes evenly over time meets both alike.
+      const [first, second, third, fourth] = [
+        await cost(ungoverned),
+        await cost(governed),
+        await cost(governed),
+        await cost(ungoverned),
+      ];
+      return [(second + third) / 2, (second + third) / 2 - (first + fourth) / 2];
     },
   },
   {
@@ -159,11 +166,12 @@ export async function runScenarios(
 ): Promise<Outcome[]> {
   const chosen = scenarios.filter(({ name }) => names.has(name));
   if (chosen.length === 0) return [];
-  progress("starting a fake upstream and four gateways");
+  progress("starting a fake upstream and five gateways");
   await using stage = new Stage();
   const direct = await stage.startUpstream();
   const relay = await stage.startGateway("relay", direct);
   const governed = await stage.startGateway("governed", direct);
+  const ungoverned = await stage.startGateway("ungoverned", direct);
   const translate = await stage.startGateway("translate", direct);
   const mock = await stage.startGateway("mock", direct);
   const lengths = await compareAnswers(direct, relay);
@@ -182,6 +190,7 @@ export async function runScenarios(
           direct,
           relay,
           governed,
+          ungoverned,
           translate,
           mock,
           lengths,
@@ -196,7 +205,11 @@ export async function runScenarios(
   const outcomes = chosen.flatMap((scenario) =>
     outcomesOf(scenario, rounds.get(scenario) ?? [], problems.get(scenario)),
   );
-  return [...outcomes, ...memoryOutcomes(relay)];
+  return [
+    ...outcomes,
+    ...memoryOutcomes("relaying gateway", relay),
+    ...(names.has("governed") ? memoryOutcomes("gateway with a virtual key", governed) : []),
+  ];
 }
 
 /** Compiled code is what is measured, so every scenario runs once before the first round; what it says is forgotten. */
@@ -230,11 +243,11 @@ function outcomesOf(
   );
 }
 
-function memoryOutcomes(relay: Server): Outcome[] {
-  const { now, peak } = memoryOf(relay.pid);
+function memoryOutcomes(name: string, { pid }: Server): Outcome[] {
+  const { now, peak } = memoryOf(pid);
   return [
-    { figure: { name: "relaying gateway: memory after the load, MiB", digits: 0 }, values: [now / mib] },
-    { figure: { name: "relaying gateway: memory at its highest, MiB", digits: 0 }, values: [peak / mib] },
+    { figure: { name: `${name}: memory after the load, MiB`, digits: 0 }, values: [now / mib] },
+    { figure: { name: `${name}: memory at its highest, MiB`, digits: 0 }, values: [peak / mib] },
   ];
 }
 

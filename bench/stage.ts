@@ -47,8 +47,11 @@ export class Stage implements AsyncDisposable {
     return { pid: child.pid, port: await child.line(portOf, startMs), prefix: "", headers: {} };
   }
 
-  /** A gateway in front of the fake as Bedrock, the same with limits, as OpenAI, or without any provider. One front end, no HTTP/2. */
-  async startGateway(name: "relay" | "governed" | "translate" | "mock", upstream: Server): Promise<Server> {
+  /** A gateway in front of the fake as Bedrock, the same with and without limits, as OpenAI, or without any provider. One front end, no HTTP/2. */
+  async startGateway(
+    name: "relay" | "governed" | "ungoverned" | "translate" | "mock",
+    upstream: Server,
+  ): Promise<Server> {
     const config = join(this.#folder, `${name}.json`);
     if (name !== "mock") writeFileSync(config, JSON.stringify(configs[name](originOf(upstream))));
     const child = this.#start(`the gateway (${name})`, [gatewayEntry], {
@@ -128,6 +131,7 @@ const configs = {
         },
       },
     }),
+  ungoverned: (origin: string) => relayConfig(origin),
   relay: (origin: string) => relayConfig(origin),
   translate: (origin: string) => ({
     providers: { openai: { keys: [{ name: "main", value: "sk-bench" }], network_config: { base_url: origin } } },

@@ -10,7 +10,7 @@ import type { TokenUsage } from "../governance/prices.ts";
 import type { Refusal } from "../governance/refusals.ts";
 import type { Routed } from "../governance/routing.ts";
 import type { Exchange, RequestHeaders } from "../http/exchange.ts";
-import { resolveAlias } from "../keys/choose.ts";
+import { type Choosable, resolveAlias } from "../keys/choose.ts";
 import type { Outcome, Usage } from "../telemetry/usage.ts";
 import { Secret } from "../upstream/secret.ts";
 import type { ActiveRequest } from "./active-request.ts";
@@ -234,10 +234,18 @@ export function admitTarget(
 
 /** Every id that the model may have upstream, by the aliases of the provider's keys. */
 function resolvedModels(provider: Provider, model: string | undefined): readonly string[] {
-  if (provider.kind === "mock" || model === undefined) return [];
-  const names = new Set<string>();
-  for (const key of provider.keys) names.add(resolveAlias(key, model));
-  return [...names];
+  if (provider.kind === "mock" || model === undefined) return itself;
+  const keys: readonly Choosable[] = provider.keys;
+  if (keys.every(({ aliases }) => isEmpty(aliases))) return itself;
+  return [...new Set(keys.map((key) => resolveAlias(key, model)))];
+}
+
+/** No aliases: the model's name is its id. */
+const itself: readonly string[] = [];
+
+function isEmpty(record: Choosable["aliases"]): boolean {
+  for (const _ in record) return false;
+  return true;
 }
 
 /**

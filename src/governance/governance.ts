@@ -164,6 +164,7 @@ export class Governance {
     roll: number,
     serves: (provider: string, model: string) => boolean = (provider) => this.prices.knows(provider, model, now),
   ): WeightedProviders | undefined {
+    if (identity.permissions.count === 0) return undefined;
     const fit = [...identity.permissions.providers].filter(
       (permission) =>
         isAllowed(permission, model) &&
@@ -253,9 +254,12 @@ export class Governance {
     const { identity, provider } = target;
     if (this.#hasModelLimits || identity === undefined) return this.#findLimits(target);
     // Without limits of models they are the same for every model: to look them up is most of what admission costs.
-    const found = this.#found.get(identity) ?? new Map<string, readonly Limit[]>();
-    const limits = found.get(provider) ?? this.#findLimits(target);
-    this.#found.set(identity, found.set(provider, limits));
+    const found = this.#found.get(identity);
+    const known = found?.get(provider);
+    if (known !== undefined) return known;
+    const limits = this.#findLimits(target);
+    if (found === undefined) this.#found.set(identity, new Map([[provider, limits]]));
+    else found.set(provider, limits);
     return limits;
   }
 
@@ -285,8 +289,10 @@ export class Governance {
     now: number,
   ): number | undefined {
     if (model === undefined) return 0;
+    if (resolved === undefined || resolved.length === 0)
+      return this.prices.reserveCost(provider, model, inputTokens, outputTokens, now);
     let dearest: number | undefined;
-    for (const name of resolved === undefined || resolved.length === 0 ? [model] : resolved) {
+    for (const name of resolved) {
       const cost = this.prices.reserveCost(provider, name, inputTokens, outputTokens, now);
       if (cost !== undefined) dearest = Math.max(dearest ?? 0, cost);
     }

@@ -30,6 +30,11 @@ export class Permissions {
     this.#providers = new Map(provider_configs.map((config) => [config.provider, permissionOf(config)]));
   }
 
+  /** How many providers it names. */
+  get count(): number {
+    return this.#providers.size;
+  }
+
   /** In the order of the configuration. */
   get providers(): Iterable<ProviderPermission> {
     return this.#providers.values();
@@ -42,12 +47,14 @@ export class Permissions {
   check(provider: string, model: string | undefined, resolved: readonly string[] = []): Permitted {
     const permission = this.#providers.get(provider);
     if (permission === undefined) {
-      return this.#allowAll ? { kind: "permitted", keyIds: undefined } : { kind: "forbidden", what: "provider" };
+      return this.#allowAll ? permittedAll : { kind: "forbidden", what: "provider" };
     }
     if (model !== undefined && !isAllowed(permission, model, resolved)) return { kind: "forbidden", what: "model" };
-    return { kind: "permitted", keyIds: permission.keyIds };
+    return permission.keyIds === undefined ? permittedAll : { kind: "permitted", keyIds: permission.keyIds };
   }
 }
+
+const permittedAll: Permitted = { kind: "permitted", keyIds: undefined };
 
 /** Blacklists win, and what cannot be looked up in one is taken to be on it. */
 export function isAllowed(

@@ -3,7 +3,6 @@
  * network: what a release was tested with is what it charges).
  */
 import { calcPrice, type ModelPrice } from "@pydantic/genai-prices";
-import { LRUCache } from "lru-cache";
 import type { PricingOverrideConfig } from "../config/governance.ts";
 import type { Config } from "../config/schema.ts";
 import { largestAmount } from "./layout.ts";
@@ -43,6 +42,12 @@ export function providerTypesOf(providers: Config["providers"]): ReadonlyMap<str
   );
 }
 
+/** What was found, and in which minute. */
+interface Looked {
+  readonly rates: Rates | undefined;
+  readonly minute: number;
+}
+
 /** The price list's names of providers, where they are not those of our provider table. */
 const listNames: Readonly<Record<string, string>> = { bedrock: "aws", gemini: "google", vertex: "google", xai: "x-ai" };
 
@@ -55,9 +60,9 @@ const longestModel = 512;
 export class Prices {
   readonly #overrides: Overrides;
   readonly #types: ReadonlyMap<string, string>;
-  readonly #found = new LRUCache<string, { readonly rates: Rates | undefined; readonly minute: number }>({
-    max: remembered,
-  });
+  /** By the provider and the model. */
+  readonly #found = new Map<string, Map<string, Looked>>();
+  #count = 0;
 
   /** @param types the kind of each configured provider, by its name: `bedrock`, `openai`, … */
   constructor(overrides: readonly PricingOverrideConfig[], types: ReadonlyMap<string, string>) {
@@ -94,13 +99,21 @@ export class Prices {
 
   #rates(provider: string, model: string, now: number): Rates | undefined {
     if (model.length > longestModel) return this.#overrides.find(provider, model);
-    const key = `${provider}/${model}`;
     const minute = Math.floor(now / rememberedMs);
-    const known = this.#found.get(key);
+    const known = this.#found.get(provider)?.get(model);
     if (known?.minute === minute) return known.rates;
     const rates = this.#overrides.find(provider, model) ?? this.#listed(provider, model, now);
-    this.#found.set(key, { rates, minute });
+    this.#remember(provider, model, { rates, minute });
     return rates;
+  }
+
+  #remember(provider: string, model: string, looked: Looked): void {
+    if (++this.#count > remembered) {
+      this.#found.clear();
+      this.#count = 1;
+    }
+    const models = this.#found.get(provider) ?? new Map<string, Looked>();
+    this.#found.set(provider, models.set(model, looked));
   }
 
   #listed(provider: string, model: string, now: number): Rates | undefined {

@@ -259,7 +259,28 @@ export function allowedKeys(
   keyId: string | undefined,
 ): ReadonlySet<string> | undefined {
   if ((permitted === undefined && keyId === undefined) || provider.kind === "mock") return undefined;
-  const keys: readonly { readonly id: string; readonly name: string }[] = provider.keys;
+  if (permitted === undefined || keyId !== undefined) return idsOf(provider, permitted, keyId);
+  let known = allowed.get(permitted);
+  if (known === undefined) {
+    known = new WeakMap();
+    allowed.set(permitted, known);
+  }
+  let ids = known.get(provider);
+  if (ids === undefined) {
+    ids = idsOf(provider, permitted, undefined);
+    known.set(provider, ids);
+  }
+  return ids;
+}
+
+/** By what a virtual key permits and the provider, both of which live as long as their configuration. */
+const allowed = new WeakMap<ReadonlySet<string>, WeakMap<Provider, ReadonlySet<string>>>();
+
+function idsOf(
+  { keys }: { readonly keys: readonly Pick<Choosable, "id" | "name">[] },
+  permitted: ReadonlySet<string> | undefined,
+  keyId: string | undefined,
+): ReadonlySet<string> {
   const isAllowed = ({ id, name }: { readonly id: string; readonly name: string }) =>
     (permitted === undefined || permitted.has(id) || permitted.has(name)) &&
     (keyId === undefined || keyId === id || keyId === name);

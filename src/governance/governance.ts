@@ -7,7 +7,7 @@ import { type Identified, type Identity, VirtualKeys } from "./identity.ts";
 import { type GovernanceMemory, largestAmount } from "./layout.ts";
 import { type Amounts, admit, Ticket } from "./ledger.ts";
 import { type HolderLimits, type Limit, Limits, modelLimitHolder } from "./limits.ts";
-import { isAllowed } from "./permissions.ts";
+import { isAllowed, type ProviderPermission } from "./permissions.ts";
 import { Prices, type TokenUsage } from "./prices.ts";
 import { type QuotaEntry, quotaOf } from "./quota.ts";
 import { identityRefusal, limitRefusal, permissionRefusal, type Refusal, unpricedRefusal } from "./refusals.ts";
@@ -165,14 +165,15 @@ export class Governance {
     serves: (provider: string, model: string) => boolean = (provider) => this.prices.knows(provider, model, now),
   ): WeightedProviders | undefined {
     if (identity.permissions.count === 0) return undefined;
-    const fit = [...identity.permissions.providers].filter(
-      (permission) =>
-        isAllowed(permission, model) &&
-        (!permission.allowed.isOpen || serves(permission.provider, model)) &&
-        !this.#targetLimits(identity, permission.provider, [model]).some(isExhausted(now)),
-    );
+    const fit: ProviderPermission[] = [];
+    for (const permission of identity.permissions.providers) {
+      if (!isAllowed(permission, model)) continue;
+      if (permission.allowed.isOpen && !serves(permission.provider, model)) continue;
+      if (!this.#isExhausted(identity, permission.provider, model, now)) fit.push(permission);
+    }
     if (!fit.some(({ weight }) => weight > 0)) return undefined;
     const { provider } = pick(fit, roll).target;
+    if (fit.length === 1) return { provider, others: [] };
     const others = fit.filter((one) => one.provider !== provider).sort((a, b) => b.weight - a.weight);
     return { provider, others: others.map((one) => one.provider) };
   }
@@ -269,8 +270,13 @@ export class Governance {
     return [...holders.flatMap(({ rates }) => rates), ...holders.flatMap(({ budgets }) => budgets)];
   }
 
-  #targetLimits(identity: Identity, provider: string, names: readonly string[]): Limit[] {
-    return this.#targetHolders(identity, provider, names).flatMap(({ rates, budgets }) => [...rates, ...budgets]);
+  /** Whether a limit that holds at the target, and not everywhere, is used up. */
+  #isExhausted(identity: Identity, provider: string, model: string, now: number): boolean {
+    for (const { rates, budgets } of this.#targetHolders(identity, provider, [model])) {
+      for (const { counter } of rates) if (counter.isExhausted(now)) return true;
+      for (const { counter } of budgets) if (counter.isExhausted(now)) return true;
+    }
+    return false;
   }
 
   #targetHolders(identity: Identity | undefined, provider: string, names: readonly string[]): HolderLimits[] {
@@ -313,10 +319,6 @@ export class Governance {
 
 function known(identified: Identified): Known {
   return identified.kind === "identity" ? identified : { kind: "refused", refusal: identityRefusal(identified.reason) };
-}
-
-function isExhausted(now: number): (limit: Limit) => boolean {
-  return ({ counter }) => counter.isExhausted(now);
 }
 
 /** Counts come from clients and upstreams: what is none, is nothing. */

@@ -126,7 +126,8 @@ const none: HolderLimits = { rates: [], budgets: [] };
 
 /** The limits of a configuration, each with its counter. */
 export class Limits {
-  readonly #holders = new Map<string, { readonly rates: Limit[]; readonly budgets: Limit[] }>();
+  /** By the kind and the id of the holder. */
+  readonly #holders = new Map<Holder["kind"], Map<string, { readonly rates: Limit[]; readonly budgets: Limit[] }>>();
 
   /**
    * @param slots by the id of the limit
@@ -136,24 +137,20 @@ export class Limits {
     for (const rule of limitRules(config)) {
       const slot = slots.get(rule.id);
       if (slot === undefined) throw new Error(`the limit ${rule.id} has no counter`);
-      const key = keyOf(rule.holder.kind, rule.holder.id);
-      let holder = this.#holders.get(key);
-      if (holder === undefined) {
-        holder = { rates: [], budgets: [] };
-        this.#holders.set(key, holder);
-      }
+      const { kind, id } = rule.holder;
+      const ofKind =
+        this.#holders.get(kind) ?? new Map<string, { readonly rates: Limit[]; readonly budgets: Limit[] }>();
+      this.#holders.set(kind, ofKind);
+      const holder = ofKind.get(id) ?? { rates: [], budgets: [] };
+      ofKind.set(id, holder);
       const list = rule.kind === "budget" ? holder.budgets : holder.rates;
       list.push({ ...rule, counter: new Counter(memory, slot, counterRule(rule)) });
     }
   }
 
   of({ kind, id }: Pick<Holder, "kind" | "id">): HolderLimits {
-    return this.#holders.get(keyOf(kind, id)) ?? none;
+    return this.#holders.get(kind)?.get(id) ?? none;
   }
-}
-
-function keyOf(kind: Holder["kind"], id: string): string {
-  return `${kind}:${id}`;
 }
 
 export function counterRule({ kind, max, period }: LimitRule) {

@@ -180,18 +180,58 @@ const routingRuleSchema = z.strictObject({
   chain_rule: z.boolean().default(false).describe("Rules are tried again for what this one made of the request."),
 });
 
-const perToken = z.number().min(0).max(1);
+const perToken = z.number().min(0).max(1).nullable().default(null);
+const perPiece = z.number().min(0).max(1000).nullable().default(null);
+const asInput = "Null: as other input.";
+const asBelow = "USD, for all tokens of a request whose input is longer. Null: as below that.";
 
-const pricingOverrideSchema = z.strictObject({
-  id: nullableId,
-  provider: provider.nullable().default(null).describe("Null: for every provider."),
-  model: text,
-  match_type: z.enum(["exact", "wildcard"]).default("exact").describe("wildcard: the model ends with *."),
-  input_cost_per_token: perToken.describe("USD."),
-  output_cost_per_token: perToken.describe("USD."),
-  cache_read_input_token_cost: perToken.nullable().default(null).describe("Null: as other input."),
-  cache_creation_input_token_cost: perToken.nullable().default(null).describe("Null: as other input."),
-});
+/** By the number of input tokens above which they hold. */
+export const pricingTiers = { above_128k_tokens: 128_000, above_200k_tokens: 200_000, above_272k_tokens: 272_000 };
+
+const tokenPrices = {
+  input_cost_per_token: perToken.describe("USD. Null: tokens have no price."),
+  output_cost_per_token: perToken.describe("USD. Null: tokens have no price."),
+  cache_read_input_token_cost: perToken.describe(asInput),
+  cache_creation_input_token_cost: perToken.describe(asInput),
+  input_cost_per_token_above_128k_tokens: perToken.describe(asBelow),
+  input_cost_per_token_above_200k_tokens: perToken.describe(asBelow),
+  input_cost_per_token_above_272k_tokens: perToken.describe(asBelow),
+  output_cost_per_token_above_128k_tokens: perToken.describe(asBelow),
+  output_cost_per_token_above_200k_tokens: perToken.describe(asBelow),
+  output_cost_per_token_above_272k_tokens: perToken.describe(asBelow),
+  cache_read_input_token_cost_above_128k_tokens: perToken.describe(asBelow),
+  cache_read_input_token_cost_above_200k_tokens: perToken.describe(asBelow),
+  cache_read_input_token_cost_above_272k_tokens: perToken.describe(asBelow),
+  cache_creation_input_token_cost_above_128k_tokens: perToken.describe(asBelow),
+  cache_creation_input_token_cost_above_200k_tokens: perToken.describe(asBelow),
+  cache_creation_input_token_cost_above_272k_tokens: perToken.describe(asBelow),
+  input_cost_per_token_batches: perToken.describe("USD. Null: as outside of batches."),
+  output_cost_per_token_batches: perToken.describe("USD. Null: as outside of batches."),
+};
+const tokenPriceNames = Object.keys(tokenPrices) as (keyof typeof tokenPrices)[];
+
+const pricingOverrideSchema = z
+  .strictObject({
+    id: nullableId,
+    provider: provider.nullable().default(null).describe("Null: for every provider."),
+    model: text,
+    match_type: z.enum(["exact", "wildcard"]).default("exact").describe("wildcard: the model ends with *."),
+    ...tokenPrices,
+    output_cost_per_image: perPiece.describe("USD, for each image an answer has. Null: images have no price."),
+    input_cost_per_query: perPiece.describe("USD, for each query of Rerank. Null: queries have no price."),
+  })
+  .superRefine((price, context) => {
+    const missing = (["input_cost_per_token", "output_cost_per_token"] as const).filter((name) => price[name] === null);
+    const others = tokenPriceNames.filter((name) => price[name] !== null);
+    for (const name of others) {
+      const base = tokenPriceNames.find((one) => name.startsWith(`${one}_above_`));
+      if (base === undefined || price[base] !== null) continue;
+      context.addIssue({ code: "custom", path: [name], message: `needs ${base} beside it` });
+    }
+    const hasPieces = price.output_cost_per_image !== null || price.input_cost_per_query !== null;
+    if (missing.length === 0 || (hasPieces && others.length === 0)) return;
+    context.addIssue({ code: "custom", path: missing.slice(0, 1), message: "is required" });
+  });
 
 /** The entities by the name of their section, for the management API, which writes one at a time. */
 export const governanceEntities = {

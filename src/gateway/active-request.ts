@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { BedrockError, refuseField } from "../bedrock/errors.ts";
 import type { Admission } from "../governance/governance.ts";
 import type { Identity } from "../governance/identity.ts";
+import type { Pieces } from "../governance/prices.ts";
 import type { Exchange, ReplyHeaders } from "../http/exchange.ts";
 import type { KeyChoice } from "../keys/attempt.ts";
 import type { CacheRecord, ErrorClass, KeyName, TraceContext } from "../telemetry/request-record.ts";
@@ -37,6 +38,13 @@ interface AttemptEnd {
   readonly outcome: Outcome;
   readonly errorType?: string;
   readonly errorClass?: ErrorClass;
+}
+
+/** The most tokens that a body may come to. */
+export interface Estimate {
+  readonly body: Buffer;
+  readonly inputTokens: number;
+  readonly outputTokens: number;
 }
 
 export class ActiveRequest {
@@ -79,6 +87,10 @@ export class ActiveRequest {
   rules: readonly string[] = [];
   /** What it holds of the limits it was admitted to. */
   admission: Admission | undefined;
+  /** What was found for the last target's reservation. */
+  estimate: Estimate | undefined;
+  /** What it asks for that is paid by the piece, not by tokens. */
+  pieces: Pieces | undefined;
   /** Its limits have been charged. */
   settled = false;
   /** The limit that has no room for it: `budget`, `tokens`, `requests` or `concurrency`, and what is left, budgets in USD. */

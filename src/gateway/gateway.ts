@@ -15,6 +15,7 @@ import { otelSettings } from "../telemetry/otel-settings.ts";
 import type { RequestRecord } from "../telemetry/request-record.ts";
 import { beginTrace } from "../telemetry/trace-context.ts";
 import type { Traces } from "../telemetry/traces.ts";
+import type { Outcome } from "../telemetry/usage.ts";
 import { Secret } from "../upstream/secret.ts";
 import { ActiveRequest } from "./active-request.ts";
 import { configuredCredentials, type KnownCredentials } from "./client-auth.ts";
@@ -124,7 +125,7 @@ export class Gateway {
       .catch((error: unknown) => this.#fail(request, snapshot, error))
       .then((ending) => {
         if (ending === undefined) return;
-        settle(request, ending.outcome, snapshot.governance, this.#services.onProblem);
+        this.#charge(request, ending.outcome, snapshot);
         record(request, ending, snapshot.observability.slow_request_ms, this.#services);
       })
       .catch((error: unknown) => {
@@ -183,23 +184,29 @@ export class Gateway {
         request.usage = attempted.usage;
         request.stopReason = attempted.stopReason;
         // Before the answer, so that whoever has it sees it counted.
-        if (!exchange.aborted) settle(request, "success", snapshot.governance, this.#services.onProblem);
+        if (!exchange.aborted) this.#charge(request, "success", snapshot);
         return replyWhole(request, attempted, cors);
       case "bytes": {
         const begun = performance.now();
-        const ending = await replyStream(request, attempted, cors);
+        const ending = await replyStream(request, attempted, cors, (outcome) =>
+          this.#charge(request, outcome, snapshot),
+        );
         // Passing an object on is waiting, for the upstream or for the reader: no work of the gateway's.
         request.upstreamMs += performance.now() - begun;
         return ending;
       }
       case "stream":
         request.firstEventMs = performance.now() - request.startedAt;
-        return replyStream(request, attempted, cors);
+        return replyStream(request, attempted, cors, (outcome) => this.#charge(request, outcome, snapshot));
       case "failure":
         return attempted.reply instanceof BedrockError
           ? replyError(request, attempted.reply, cors)
           : replyReceived(request, attempted.reply, cors);
     }
+  }
+
+  #charge(request: ActiveRequest, outcome: Outcome, { governance }: Snapshot): void {
+    settle(request, outcome, governance, this.#services.onProblem);
   }
 
   #fail(request: ActiveRequest, snapshot: Snapshot, error: unknown): Ending {

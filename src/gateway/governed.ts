@@ -3,7 +3,7 @@ import { BedrockError } from "../bedrock/errors.ts";
 import type { OperationName, Route } from "../bedrock/operations.ts";
 import type { SignedPayload } from "../bedrock/signature.ts";
 import { estimateInputTokens, reservedOutputTokens } from "../governance/estimate.ts";
-import type { Admission, Former, Governance } from "../governance/governance.ts";
+import type { Former, Governance } from "../governance/governance.ts";
 import type { Identity } from "../governance/identity.ts";
 import { maxTokensOf } from "../governance/max-tokens.ts";
 import type { TokenUsage } from "../governance/prices.ts";
@@ -13,8 +13,9 @@ import type { Exchange, RequestHeaders } from "../http/exchange.ts";
 import { type Choosable, resolveAlias } from "../keys/choose.ts";
 import type { Outcome, Usage } from "../telemetry/usage.ts";
 import { Secret } from "../upstream/secret.ts";
-import type { ActiveRequest } from "./active-request.ts";
+import type { ActiveRequest, Estimate } from "./active-request.ts";
 import { type ClientAuth, checkSignature } from "./client-auth.ts";
+import { piecesAsked } from "./pieces.ts";
 import type { Provider } from "./providers.ts";
 import { defaultProvider, type Target } from "./target.ts";
 
@@ -208,19 +209,21 @@ export function admitTarget(
   identity: Identity | undefined,
   governance: Governance,
 ): void {
+  request.pieces = piecesAsked(request.operation, model, body, provider.kind !== "bedrock");
   if (!governance.hasLimits) return;
   const former: Former | undefined = request.admission && { admission: request.admission, usage: nothing };
   request.admission = undefined;
   request.limit = undefined;
-  const isBilled = billed.has(request.operation);
+  const { inputTokens, outputTokens } = estimate(request, body);
   const admitted = governance.admit(
     {
       identity,
       provider: provider.name,
       model,
       resolved: resolvedModels(provider, model),
-      inputTokens: isBilled ? estimateInputTokens(body) : 0,
-      outputTokens: isBilled ? reservedOutputTokens(maxTokensOf(body)) : 0,
+      inputTokens,
+      outputTokens,
+      pieces: request.pieces,
     },
     Date.now(),
     former,
@@ -230,6 +233,20 @@ export function admitTarget(
     throw refused(admitted.refusal);
   }
   request.admission = admitted.admission;
+}
+
+/** The tokens to reserve. A fallback with the body of the target before takes what was found for that. */
+function estimate(request: ActiveRequest, body: Buffer): Estimate {
+  const { estimate: known, operation, pieces } = request;
+  if (known?.body === body) return known;
+  const isText = billed.has(operation) && pieces?.queries === undefined;
+  const made = {
+    body,
+    inputTokens: isText ? estimateInputTokens(body) : 0,
+    outputTokens: isText && pieces === undefined ? reservedOutputTokens(maxTokensOf(body)) : 0,
+  };
+  request.estimate = made;
+  return made;
 }
 
 /** Every id that the model may have upstream, by the aliases of the provider's keys. */
@@ -296,11 +313,14 @@ export function settle(
 ): void {
   if (request.settled) return;
   request.settled = true;
-  const { admission, usage, provider, model } = request;
+  const { admission, usage, pieces, provider, model } = request;
+  // For who counts what was answered without a price.
+  if (pieces !== undefined && outcome === "success") request.usage ??= { inputTokens: 0, outputTokens: 0 };
   const now = Date.now();
   if (admission === undefined) {
-    if (usage === undefined || provider === undefined || model === undefined) return;
-    count(request, governance.prices.cost(provider, model, tokensOf(usage), now), onProblem);
+    if (provider === undefined || model === undefined || (usage === undefined && pieces === undefined)) return;
+    if (outcome === "error" && usage === undefined) return;
+    count(request, governance.prices.cost(provider, model, usedBy(request, outcome, 0), now), onProblem);
     return;
   }
   if (request.attempts.length === 0 && usage === undefined) {
@@ -308,9 +328,9 @@ export function settle(
     return;
   }
   const isBilled = billed.has(request.operation);
-  const used = isBilled ? usedTokens(request, outcome, admission) : nothing;
+  const used = isBilled ? usedBy(request, outcome, admission.request.inputTokens) : nothing;
   const { microUsd } = governance.settle(admission, used, now, model);
-  if (isBilled && outcome !== "error") count(request, microUsd, onProblem);
+  if (isBilled && (outcome !== "error" || usage !== undefined)) count(request, microUsd, onProblem);
 }
 
 function count(request: ActiveRequest, microUsd: number | undefined, onProblem: (message: string) => void): void {
@@ -330,13 +350,23 @@ const unpriced = new Set<string>();
 const mostUnpriced = 100;
 
 /**
- * What an admission is charged: what the provider has told. Where it has told nothing, an answer and a request whose
- * client did not wait for it are charged their prompt as estimated; a failure is charged nothing.
+ * What a request is charged: what the provider has told. Where it has told nothing, an answer and a request whose client
+ * did not wait for it are charged their prompt as estimated; a failure is charged nothing. A stream that was cut before
+ * it told is charged the same prompt, and its text as estimated.
+ *
+ * @param estimated tokens of the prompt
  */
-function usedTokens(request: ActiveRequest, outcome: Outcome, admission: Admission): TokenUsage {
-  if (request.usage !== undefined) return tokensOf(request.usage);
-  const isCharged = outcome !== "error" || request.ended !== undefined;
-  return isCharged ? { ...nothing, input: admission.request.inputTokens } : nothing;
+function usedBy(request: ActiveRequest, outcome: Outcome, estimated: number): TokenUsage {
+  const { usage, pieces } = request;
+  const isCharged = usage !== undefined || outcome !== "error" || request.ended !== undefined;
+  if (!isCharged) return nothing;
+  const told = usage === undefined ? nothing : tokensOf(usage);
+  const isTold = usage !== undefined && !request.usageEstimated && pieces === undefined;
+  const used = isTold || told.input + told.cacheRead + told.cacheWrite > 0 ? told : { ...told, input: estimated };
+  if (pieces === undefined) return used;
+  const { images = 0, queries = 0 } = pieces;
+  // Pictures of an answer that nobody has seen are no more charged than its text.
+  return { ...used, images: outcome === "success" ? (usage?.images ?? images) : 0, queries };
 }
 
 function tokensOf(usage: Usage): TokenUsage {
@@ -350,12 +380,13 @@ function tokensOf(usage: Usage): TokenUsage {
 
 const nothing: TokenUsage = { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 };
 
-/** The operations that cost tokens; of the others only their number and those that run are limited. */
+/** The operations that cost something; of the others only their number and those that run are limited. */
 const billed: ReadonlySet<string> = new Set<OperationName>([
   "Converse",
   "ConverseStream",
   "InvokeModel",
   "InvokeModelWithResponseStream",
+  "Rerank",
 ]);
 
 function limitOf(refusal: Refusal): ActiveRequest["limit"] {

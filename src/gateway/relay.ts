@@ -15,6 +15,7 @@ import type { Attempted, Failure, ReceivedError, RetryScope } from "./attempt.ts
 import { ByteStream } from "./byte-stream.ts";
 import { cancelled, failure, inTime, nonsense, silent, unreachable } from "./failures.ts";
 import { headersForClient } from "./headers.ts";
+import { imagesIn } from "./pieces.ts";
 import type { BedrockKey, BedrockProvider } from "./providers.ts";
 import { redact, redaction } from "./redact.ts";
 import { RelayStream } from "./relay-stream.ts";
@@ -85,7 +86,8 @@ export async function relay(
       return silent();
     }
     request.adoptId(text(answer.headers["x-amzn-requestid"] ?? answer.headers["x-amz-request-id"]));
-    return await readAnswer(call, sent, answer, () => [...secretsOf(resolved), ...provider.secrets]);
+    const secrets = () => [...secretsOf(resolved), ...provider.secrets];
+    return await readAnswer(call, sent, answer, secrets, request.pieces?.images !== undefined);
   } catch (error) {
     if (!(error instanceof UpstreamError)) throw error;
     return request.over ? cancelled(request) : unreachable(error);
@@ -135,6 +137,7 @@ async function readAnswer(
   sent: Sent,
   answer: UpstreamAnswer,
   secrets: () => readonly string[],
+  makesImages: boolean,
 ): Promise<Attempted> {
   const headers = headersForClient(answer.headers);
   const { name } = route.operation;
@@ -155,8 +158,11 @@ async function readAnswer(
       if (facts === undefined) return nonsense("The model's answer is not a Converse answer.");
       return { kind: "answer", status, headers, body, ...facts };
     }
-    const stopReason = name === "InvokeModel" ? readStopReason(body) : undefined;
-    return { kind: "answer", status, headers, body, usage: usageFromHeaders(answer.headers), stopReason };
+    const told = usageFromHeaders(answer.headers);
+    const isImages = makesImages && name === "InvokeModel";
+    const usage = isImages ? { inputTokens: 0, outputTokens: 0, ...told, images: imagesIn(body) } : told;
+    const stopReason = name === "InvokeModel" && !isImages ? readStopReason(body) : undefined;
+    return { kind: "answer", status, headers, body, usage, stopReason };
   }
   if (!text(answer.headers["content-type"])?.includes("application/vnd.amazon.eventstream")) {
     await answer.collect(maxErrorBytes);

@@ -4,7 +4,7 @@ import { encodeException, firstFrameByte } from "../bedrock/event-stream.ts";
 import type { ReplyHeaders } from "../http/exchange.ts";
 import type { Outcome } from "../telemetry/usage.ts";
 import type { ActiveRequest } from "./active-request.ts";
-import type { OpenBytes, OpenStream, ReceivedError, WholeAnswer } from "./attempt.ts";
+import type { FrameSource, OpenBytes, OpenStream, ReceivedError, WholeAnswer } from "./attempt.ts";
 
 /** How a request ended, for the log and the metrics. */
 export interface Ending {
@@ -57,12 +57,15 @@ export function replyError(request: ActiveRequest, error: BedrockError, extra: R
  * Passes a stream on at its reader's speed, and never lets it end silently: an event stream that breaks, is cut, or runs
  * into its deadline ends with an exception frame, and the bytes of an object with a broken connection.
  *
+ * @param charge called with what has been used before the client can see the end, so that whoever has seen it sees it
+ *   counted; maybe more than once
  * @returns when the last byte has been handed to the connection, or the client has left
  */
 export function replyStream(
   request: ActiveRequest,
   open: OpenStream | OpenBytes,
   extra: ReplyHeaders,
+  charge: (outcome: Outcome) => void,
 ): Promise<Ending> {
   const { source } = open;
   const isEvents = open.kind === "stream";
@@ -71,42 +74,49 @@ export function replyStream(
   const stream = request.exchange.open(status, headers, isEvents ? undefined : open.length);
   return new Promise((resolve) => {
     let done = false;
-    const finish = (ending: Ending): void => {
-      if (done) return;
-      done = true;
-      request.whenOver(undefined);
+    const take = (outcome: Outcome): void => {
       const { usage, estimated } = source.usage();
       request.usage = usage;
       request.usageEstimated = estimated;
       request.stopReason = source.stopReason();
+      charge(outcome);
+    };
+    const finish = (ending: Ending, last?: () => void): void => {
+      if (done) return;
+      done = true;
+      request.whenOver(undefined);
+      take(ending.outcome);
+      last?.();
       resolve(ending);
     };
-    const fail = (error: BedrockError): void => {
-      if (isEvents) {
-        stream.write(encodeException(error, request.operation));
-        stream.end();
-      } else {
-        stream.destroy();
-      }
-      finish({ status, outcome: "error", errorType: error.type, message: error.message });
-    };
+    const fail = (error: BedrockError): void =>
+      finish({ status, outcome: "error", errorType: error.type, message: error.message }, () => {
+        if (isEvents) {
+          stream.write(encodeException(error, request.operation));
+          stream.end();
+        } else {
+          stream.destroy();
+        }
+      });
     stream.onDrain(() => source.resume());
     source.start({
       frames: (bytes, complete) => {
         if (done) return true;
         if (isEvents) request.content?.frames(bytes);
+        // Some streams tell their usage behind the event that ends them.
+        if (complete && isTold(source)) take("success");
         return stream.write(bytes, complete || !isEvents ? undefined : firstFrameByte);
       },
       end: (failure) => {
         if (done) return;
         if (failure !== undefined) fail(failure);
         else {
-          stream.end();
           const exception = source.exception();
           finish(
             exception === undefined
               ? { status, outcome: "success" }
               : { status, outcome: "error", errorType: exception },
+            () => stream.end(),
           );
         }
       },
@@ -117,4 +127,9 @@ export function replyStream(
       else if (!done && request.ended !== undefined) fail(request.ended);
     });
   });
+}
+
+function isTold(source: FrameSource): boolean {
+  const { usage, estimated } = source.usage();
+  return usage !== undefined && !estimated;
 }

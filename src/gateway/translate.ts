@@ -300,7 +300,8 @@ async function readWhole(
     case "image": {
       const decoded = imagesBy(dialect, encoded.memo.target.provider).decode(whole, encoded.memo);
       if (decoded.kind === "failure") return failed(decoded, format, call, secrets);
-      return answerOf(format.answer(decoded.images, decoded.withheld, latencyMs), undefined, encoded);
+      const usage = { inputTokens: 0, outputTokens: 0, images: decoded.images.length };
+      return answerOf(format.answer(decoded.images, decoded.withheld, latencyMs), usage, encoded);
     }
     case "rerank": {
       const decoded = rerankBy(dialect, encoded.memo.target.provider).decode(whole, encoded.memo);

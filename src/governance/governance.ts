@@ -8,7 +8,7 @@ import { type GovernanceMemory, largestAmount } from "./layout.ts";
 import { type Amounts, admit, Ticket } from "./ledger.ts";
 import { type HolderLimits, type Limit, Limits, modelLimitHolder } from "./limits.ts";
 import { isAllowed, type ProviderPermission } from "./permissions.ts";
-import { Prices, type TokenUsage } from "./prices.ts";
+import { type Pieces, Prices, type TokenUsage } from "./prices.ts";
 import { type QuotaEntry, quotaOf } from "./quota.ts";
 import { identityRefusal, limitRefusal, permissionRefusal, type Refusal, unpricedRefusal } from "./refusals.ts";
 import type { CounterSlots } from "./registry.ts";
@@ -51,6 +51,8 @@ export interface AdmissionRequest extends AdmissionTarget {
   readonly inputTokens: number;
   /** The most there may be. */
   readonly outputTokens: number;
+  /** What it asks for that is paid by the piece. */
+  readonly pieces?: Pieces | undefined;
 }
 
 /** What a request was admitted with. Every admission is settled or released, on every path, once; more does nothing. */
@@ -291,15 +293,15 @@ export class Governance {
 
   /** The dearest of what the model may turn out to be; undefined when no price is known. */
   #reserveCost(
-    { provider, model, resolved, inputTokens, outputTokens }: AdmissionRequest,
+    { provider, model, resolved, inputTokens, outputTokens, pieces }: AdmissionRequest,
     now: number,
   ): number | undefined {
     if (model === undefined) return 0;
     if (resolved === undefined || resolved.length === 0)
-      return this.prices.reserveCost(provider, model, inputTokens, outputTokens, now);
+      return this.prices.reserveCost(provider, model, inputTokens, outputTokens, now, pieces);
     let dearest: number | undefined;
     for (const name of resolved) {
-      const cost = this.prices.reserveCost(provider, name, inputTokens, outputTokens, now);
+      const cost = this.prices.reserveCost(provider, name, inputTokens, outputTokens, now, pieces);
       if (cost !== undefined) dearest = Math.max(dearest ?? 0, cost);
     }
     return dearest;

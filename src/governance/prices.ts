@@ -3,16 +3,29 @@
  * network: what a release was tested with is what it charges).
  */
 import { calcPrice, type ModelPrice } from "@pydantic/genai-prices";
-import type { PricingOverrideConfig } from "../config/governance.ts";
+import { type PricingOverrideConfig, pricingTiers } from "../config/governance.ts";
 import type { Config } from "../config/schema.ts";
 import { largestAmount } from "./layout.ts";
 
 /** Tokens as Bedrock counts them: `input` is without what the cache read or wrote. */
-export interface TokenUsage {
+export interface TokenUsage extends Pieces {
   readonly input: number;
   readonly output: number;
   readonly cacheRead: number;
   readonly cacheWrite: number;
+}
+
+/** What is paid by the piece, besides tokens or in their place. */
+export interface Pieces {
+  /** Made for an answer. */
+  readonly images?: number;
+  /** Of Rerank. */
+  readonly queries?: number;
+}
+
+export interface CostOptions {
+  /** The tokens are those of a batch job. */
+  readonly batch?: boolean;
 }
 
 /** USD for each token, from a number of input tokens on (all that the request sent, cached ones included). */
@@ -23,12 +36,23 @@ interface Rate {
 }
 
 interface Rates {
+  /** Undefined when tokens have no price. */
+  readonly tokens: TokenRates | undefined;
+  /** Of a batch; where nothing is known of it, as of any other request. */
+  readonly batch: TokenRates | undefined;
+  /** USD for each request, however long. */
+  readonly request: number;
+  /** USD for each image; undefined when they have no price. */
+  readonly image: number | undefined;
+  /** USD for each query of Rerank; undefined when they have no price. */
+  readonly query: number | undefined;
+}
+
+interface TokenRates {
   readonly input: Rate;
   readonly output: Rate;
   readonly cacheRead: Rate;
   readonly cacheWrite: Rate;
-  /** USD for each request, however long. */
-  readonly request: number;
 }
 
 /**
@@ -74,22 +98,37 @@ export class Prices {
    * @param now milliseconds since 1970
    * @returns micro-dollars, rounded up; undefined when the price is unknown
    */
-  cost(provider: string, model: string, usage: TokenUsage, now: number): number | undefined {
+  cost(
+    provider: string,
+    model: string,
+    usage: TokenUsage,
+    now: number,
+    { batch = false }: CostOptions = none,
+  ): number | undefined {
     const rates = this.#rates(provider, model, now);
-    return rates && costOf(rates, usage);
+    return rates && costOf(rates, batch ? rates.batch : rates.tokens, usage);
   }
 
   /**
    * The most a request may cost whose prompt has about so many tokens: as if the cache took none of them, or all, by
    * what is dearer.
    *
+   * @param pieces what it asks for
    * @returns micro-dollars, rounded up; undefined when the price is unknown
    */
-  reserveCost(provider: string, model: string, input: number, output: number, now: number): number | undefined {
+  reserveCost(
+    provider: string,
+    model: string,
+    input: number,
+    output: number,
+    now: number,
+    { images = 0, queries = 0 }: Pieces = none,
+  ): number | undefined {
     const rates = this.#rates(provider, model, now);
     if (rates === undefined) return undefined;
-    const plain = costOf(rates, { input, output, cacheRead: 0, cacheWrite: 0 });
-    return Math.max(plain, costOf(rates, { input: 0, output, cacheRead: 0, cacheWrite: input }));
+    const plain = costOf(rates, rates.tokens, { input, output, cacheRead: 0, cacheWrite: 0, images, queries });
+    const written = costOf(rates, rates.tokens, { input: 0, output, cacheRead: 0, cacheWrite: input, images, queries });
+    return plain === undefined || written === undefined ? undefined : Math.max(plain, written);
   }
 
   /** Whether the price is known, which is also to say that the provider is known to have the model. */
@@ -156,27 +195,66 @@ class Overrides {
 }
 
 function configuredRates(override: PricingOverrideConfig): Rates {
-  const { input_cost_per_token: input, output_cost_per_token: output } = override;
+  const tokens = configuredTokens(override);
+  const { input_cost_per_token_batches: input, output_cost_per_token_batches: output } = override;
   return {
-    input: flat(input),
-    output: flat(output),
-    cacheRead: flat(override.cache_read_input_token_cost ?? input),
-    cacheWrite: flat(override.cache_creation_input_token_cost ?? input),
+    tokens,
+    batch: tokens && {
+      ...tokens,
+      ...(input !== null && { input: flat(input), cacheRead: flat(input), cacheWrite: flat(input) }),
+      ...(output !== null && { output: flat(output) }),
+    },
     request: 0,
+    image: override.output_cost_per_image ?? undefined,
+    query: override.input_cost_per_query ?? undefined,
   };
+}
+
+function configuredTokens(override: PricingOverrideConfig): TokenRates | undefined {
+  const input = configuredRate(override, "input_cost_per_token");
+  const output = configuredRate(override, "output_cost_per_token");
+  if (input === undefined || output === undefined) return undefined;
+  return {
+    input,
+    output,
+    cacheRead: configuredRate(override, "cache_read_input_token_cost") ?? input,
+    cacheWrite: configuredRate(override, "cache_creation_input_token_cost") ?? input,
+  };
+}
+
+type Tiered =
+  | "input_cost_per_token"
+  | "output_cost_per_token"
+  | "cache_read_input_token_cost"
+  | "cache_creation_input_token_cost";
+
+const tierNames = ["above_128k_tokens", "above_200k_tokens", "above_272k_tokens"] as const;
+
+function configuredRate(override: PricingOverrideConfig, name: Tiered): Rate | undefined {
+  const base = override[name];
+  if (base === null) return undefined;
+  const tiers = tierNames.flatMap((tier) => {
+    const price = override[`${name}_${tier}`];
+    return price === null ? [] : [{ above: pricingTiers[tier], price }];
+  });
+  return { base, tiers };
 }
 
 /** What has no price of its own costs as much as other input. */
 function listedRates(price: ModelPrice): Rates {
   const input = listedRate(price.input_mtok) ?? flat(0);
-  const request = price.requests_kcount;
-  return {
+  const tokens: TokenRates = {
     input,
     output: listedRate(price.output_mtok) ?? flat(0),
     cacheRead: listedRate(price.cache_read_mtok) ?? input,
     cacheWrite: listedRate(price.cache_write_mtok) ?? input,
-    request: (typeof request === "number" ? request : (request?.base ?? 0)) / 1000,
   };
+  const query = price.rerank_searches_kcount === undefined ? undefined : thousandth(price.rerank_searches_kcount);
+  return { tokens, batch: tokens, request: thousandth(price.requests_kcount), image: undefined, query };
+}
+
+function thousandth(price: ModelPrice[string]): number {
+  return (typeof price === "number" ? price : (price?.base ?? 0)) / 1000;
 }
 
 function listedRate(price: ModelPrice[string]): Rate | undefined {
@@ -190,17 +268,26 @@ function flat(base: number): Rate {
   return { base, tiers: [] };
 }
 
-function costOf(rates: Rates, usage: TokenUsage): number {
+const none: CostOptions & Pieces = {};
+
+/** Undefined when something was used that has no price. Where pieces are paid for, tokens without a price are free. */
+function costOf(rates: Rates, tokens: TokenRates | undefined, usage: TokenUsage): number | undefined {
+  const { images = 0, queries = 0 } = usage;
+  if ((images > 0 && rates.image === undefined) || (queries > 0 && rates.query === undefined)) return undefined;
+  const pieces = countOf(images) * (rates.image ?? 0) + countOf(queries) * (rates.query ?? 0);
   const input = countOf(usage.input);
   const cacheRead = countOf(usage.cacheRead);
   const cacheWrite = countOf(usage.cacheWrite);
+  const output = countOf(usage.output);
   const prompt = input + cacheRead + cacheWrite;
-  const usd =
-    rates.request +
-    input * priceOf(rates.input, prompt) +
-    cacheRead * priceOf(rates.cacheRead, prompt) +
-    cacheWrite * priceOf(rates.cacheWrite, prompt) +
-    countOf(usage.output) * priceOf(rates.output, prompt);
+  let usd = rates.request + pieces;
+  if (tokens !== undefined) {
+    usd +=
+      input * priceOf(tokens.input, prompt) +
+      cacheRead * priceOf(tokens.cacheRead, prompt) +
+      cacheWrite * priceOf(tokens.cacheWrite, prompt) +
+      output * priceOf(tokens.output, prompt);
+  } else if (images === 0 && queries === 0 && prompt + output > 0) return undefined;
   // A millionth of a micro-dollar is what sums of binary fractions are wrong by, and no reason to round up.
   return Math.min(Math.max(0, Math.ceil(usd * 1e6 - 1e-6)), largestAmount);
 }

@@ -8,4 +8,6 @@ export interface Usage {
   readonly outputTokens: number;
   readonly cacheReadInputTokens?: number;
   readonly cacheWriteInputTokens?: number;
+  /** Made for the answer, where it has any. */
+  readonly images?: number;
 }

@@ -116,6 +116,25 @@ describe("the governance section", () => {
     [{ virtual_keys: [{ id: "vk", name: "app", value: "v", expires_at: "tomorrow" }] }, "virtual_keys.0.expires_at"],
     [{ virtual_keys: [{ id: "vk", name: "app", value: "v", max_concurrency: 0 }] }, "virtual_keys.0.max_concurrency"],
     [{ routing_rules: [{ id: "r", name: "r", targets: [] }] }, "routing_rules.0.targets"],
+    [{ pricing_overrides: [{ model: "m" }] }, "pricing_overrides.0.input_cost_per_token"],
+    [{ pricing_overrides: [{ model: "m", input_cost_per_token: 0.1 }] }, "pricing_overrides.0.output_cost_per_token"],
+    [
+      { pricing_overrides: [{ model: "m", output_cost_per_image: 1, input_cost_per_token_batches: 0.1 }] },
+      "pricing_overrides.0.input_cost_per_token",
+    ],
+    [
+      {
+        pricing_overrides: [
+          {
+            model: "m",
+            input_cost_per_token: 0.1,
+            output_cost_per_token: 0.1,
+            cache_read_input_token_cost_above_200k_tokens: 0.1,
+          },
+        ],
+      },
+      "pricing_overrides.0.cache_read_input_token_cost_above_200k_tokens",
+    ],
     [
       { pricing_overrides: [{ model: "m", input_cost_per_token: -1, output_cost_per_token: 0 }] },
       "pricing_overrides.0.input_cost_per_token",

@@ -107,13 +107,14 @@ class Source implements FrameSource {
   readonly resume = vi.fn();
   readonly cancel = vi.fn();
   passed: string | undefined;
+  estimated = true;
 
   start(sink: FrameSink): void {
     this.sink = sink;
   }
 
   usage() {
-    return { usage: { inputTokens: 1, outputTokens: 2 }, estimated: true };
+    return { usage: { inputTokens: 1, outputTokens: 2 }, estimated: this.estimated };
   }
 
   stopReason(): string {
@@ -125,11 +126,13 @@ class Source implements FrameSource {
   }
 }
 
-function streaming(operation = "ConverseStream") {
+const uncharged = () => undefined;
+
+function streaming(operation = "ConverseStream", charge: (outcome: string) => void = uncharged) {
   const { active, exchange } = request(operation);
   const source = new Source();
   const open = { kind: "stream", headers: [["content-type", "application/vnd.amazon.eventstream"]], source } as const;
-  const ended: Promise<Ending> = replyStream(active, open, []);
+  const ended: Promise<Ending> = replyStream(active, open, [], charge);
   const { stream } = exchange;
   if (stream === undefined) throw new Error("no stream was opened");
   return { active, exchange, source, stream, ended };
@@ -151,6 +154,24 @@ describe("a stream", () => {
     expect(stream.state).toBe("ended");
     expect(active).toMatchObject({ usage: { inputTokens: 1, outputTokens: 2 }, usageEstimated: true });
     expect(source.cancel).not.toHaveBeenCalled();
+  });
+
+  test("that has told its usage is charged before its terminal event is written, others before they end", () => {
+    const written = (tells: boolean, end: (source: Source) => void) => {
+      const charged: [outcome: string, writes: number, state: string][] = [];
+      const { source, stream } = streaming("ConverseStream", (outcome) =>
+        charged.push([outcome, stream.writes.length, stream.state]),
+      );
+      source.estimated = !tells;
+      source.sink?.frames(delta, false);
+      source.sink?.frames(metadata, true);
+      end(source);
+      return charged[0];
+    };
+    const cut = new BedrockError("ModelStreamErrorException", "cut");
+    expect(written(true, (source) => source.sink?.end())).toEqual(["success", 1, "open"]);
+    expect(written(false, (source) => source.sink?.end())).toEqual(["success", 2, "open"]);
+    expect(written(false, (source) => source.sink?.end(cut))).toEqual(["error", 2, "open"]);
   });
 
   test("is paced by its reader", () => {
@@ -213,7 +234,7 @@ describe("a stream", () => {
     const { active, exchange } = request();
     const source = new Source();
     exchange.leave();
-    const ending = replyStream(active, { kind: "stream", headers: [], source }, []);
+    const ending = replyStream(active, { kind: "stream", headers: [], source }, [], uncharged);
     expect(await ending).toEqual({ status: 200, outcome: "cancelled" });
     expect(source.cancel).toHaveBeenCalledTimes(1);
   });
@@ -226,7 +247,7 @@ describe("a stream", () => {
       sink.frames(metadata, true);
       sink.end();
     };
-    expect(await replyStream(active, { kind: "stream", headers: [], source }, [])).toMatchObject({
+    expect(await replyStream(active, { kind: "stream", headers: [], source }, [], uncharged)).toMatchObject({
       outcome: "success",
     });
     expect(exchange.stream?.bytes).toEqual(Buffer.concat([delta, metadata]));

@@ -201,3 +201,55 @@ describe("costs", () => {
     expect(cost(Date.UTC(2025, 4, 1))).toBe(10_000_000);
   });
 });
+
+describe("prices that are not of tokens alone", () => {
+  const of = (override: object) => prices({ model: "m", ...override } as Parameters<typeof prices>[0]);
+  const tokens = { input_cost_per_token: 0.001, output_cost_per_token: 0.002 };
+  const cost = (override: object, used: Partial<TokenUsage>) => of(override).cost("openai", "m", usage(used), start);
+
+  it("rise above 128,000, 200,000 and 272,000 tokens of input, each where it has a price", () => {
+    const tiers = {
+      ...tokens,
+      input_cost_per_token_above_200k_tokens: 0.005,
+      output_cost_per_token_above_272k_tokens: 0.007,
+    };
+    expect(cost(tiers, { input: 200_000, output: 1 })).toBe(200_000_000 + 2000);
+    expect(cost(tiers, { input: 200_001, output: 1 })).toBe(1_000_005_000 + 2000);
+    expect(cost(tiers, { input: 272_001, output: 1 })).toBe(1_360_005_000 + 7000);
+    const cached = {
+      ...tokens,
+      cache_read_input_token_cost: 0.0001,
+      cache_read_input_token_cost_above_128k_tokens: 0.0002,
+    };
+    expect(cost(cached, { cacheRead: 128_000 })).toBe(12_800_000);
+    expect(cost(cached, { cacheRead: 128_001 })).toBe(25_600_200);
+    expect(of(tiers).reserveCost("openai", "m", 200_001, 1, start)).toBe(1_000_005_000 + 2000);
+  });
+
+  it("are those of batches for batches, and as outside of them where there are none", () => {
+    const batch = (override: object) =>
+      of(override).cost("openai", "m", usage({ input: 1000, output: 1000, cacheRead: 1000 }), start, { batch: true });
+    expect(batch(tokens)).toBe(4_000_000);
+    expect(batch({ ...tokens, input_cost_per_token_batches: 0.0005, output_cost_per_token_batches: 0.001 })).toBe(
+      2_000_000,
+    );
+    expect(prices().cost("openai", "gpt-4o", usage({ input: 1000 }), start, { batch: true })).toBe(2500);
+  });
+
+  it("are for each image and each query, besides tokens or in their place", () => {
+    const image = { output_cost_per_image: 0.04 };
+    expect(cost(image, { input: 100, images: 3 })).toBe(120_000);
+    expect(cost({ ...image, ...tokens }, { input: 100, images: 3 })).toBe(120_000 + 100_000);
+    expect(cost({ input_cost_per_query: 0.002 }, { queries: 2 })).toBe(4000);
+    expect(of(image).reserveCost("openai", "m", 100, 0, start, { images: 5 })).toBe(200_000);
+  });
+
+  it("are unknown, and not nothing, where what was used has none", () => {
+    expect(cost(tokens, { input: 100, images: 1 })).toBeUndefined();
+    expect(cost(tokens, { queries: 1 })).toBeUndefined();
+    expect(cost({ output_cost_per_image: 0.04 }, { input: 100, output: 1 })).toBeUndefined();
+    expect(cost({ output_cost_per_image: 0.04 }, {})).toBe(0);
+    expect(of(tokens).reserveCost("openai", "m", 1, 0, start, { images: 1 })).toBeUndefined();
+    expect(prices().cost("openai", "gpt-4o", usage({ input: 1, images: 1 }), start)).toBeUndefined();
+  });
+});

@@ -12,9 +12,10 @@ import { AdminFailure, failureBody, invalid, storeFailure } from "./failure.ts";
 import { hasLimits, kinds, type LimitedKind } from "./kinds.ts";
 import { type LogServices, logHandlers } from "./logs.ts";
 import { openApi } from "./openapi.ts";
+import { type OverrideBook, readOverride } from "./overrides.ts";
 import { showConfig, showKeys, showProviders } from "./overview.ts";
 import { show } from "./show.ts";
-import { ownQuota, usageOf } from "./usage.ts";
+import { limitsOf, ownQuota, usageOf } from "./usage.ts";
 
 export interface AdminRequest extends Sender {
   /** Upper case. */
@@ -28,6 +29,13 @@ export interface AdminRequest extends Sender {
 
 export interface AdminServices {
   readonly book: EntityBook;
+  readonly overrides: OverrideBook;
+  /** Saves what has been counted. */
+  readonly saveCounters: () => Promise<void>;
+  /** The state of each key of each provider, as JSON. */
+  readonly keysHealth: () => Promise<unknown>;
+  /** Told of what somebody has done to a limit, for the log. */
+  readonly audit: (what: AuditLine) => void;
   /** `BIFROST_ADMIN_TOKEN`. */
   readonly adminToken: string | undefined;
   /** The configuration file as it is in force. */
@@ -41,6 +49,16 @@ export interface AdminServices {
   readonly now: () => number;
   /** Told of a fault of the gateway. */
   readonly onFault: (error: unknown) => void;
+}
+
+/** What was done to limits beside their configuration. */
+export interface AuditLine {
+  readonly action: "override" | "override_removed" | "usage_reset";
+  /** Ids of the limits. */
+  readonly limits: readonly string[];
+  readonly override?: Document;
+  /** Whence it was asked for. */
+  readonly remoteAddress: string;
 }
 
 /** True for paths that {@link handle} answers. */
@@ -67,7 +85,7 @@ interface Call {
 
 function route(request: AdminRequest, services: AdminServices): AdminAnswer | Promise<AdminAnswer> {
   const call: Call = { request, services };
-  const [first, second, third, fourth, ...more] = decode(request.path.slice("/api/".length));
+  const [first, second, third, fourth, fifth, ...more] = decode(request.path.slice("/api/".length));
   const hasNoMore = more.length === 0;
   if (first === "governance" && second === "virtual-keys" && third === "quota" && fourth === undefined)
     // The virtual key itself is the credential.
@@ -75,9 +93,14 @@ function route(request: AdminRequest, services: AdminServices): AdminAnswer | Pr
       GET: () => json(200, ownQuota(services.book, request.headers, services.limits(), services.now())),
     });
   checkAccess(request, services.adminToken);
+  if (first === "keys" && second === "health" && third === undefined)
+    return methods(call, { GET: async () => json(200, { keys: await services.keysHealth() }) });
   if (first === "governance" && hasNoMore) {
+    if (second === "budgets" && third !== undefined && fourth === "override") return overrideRoute(call, third);
     const kind = entityKinds.find((one) => kinds[one].segment === second);
-    if (kind !== undefined) return entityRoute(call, kind, third, fourth);
+    if (kind !== undefined && fifth === undefined) return entityRoute(call, kind, third, fourth);
+    if (kind !== undefined && third !== undefined && hasLimits(kind) && fourth === "usage" && fifth === "reset")
+      return methods(call, { POST: () => resetUsage(call, kind, third) });
   }
   if (first === "logs") {
     const path = [second, third, fourth, ...more].filter((segment) => segment !== undefined);
@@ -186,6 +209,58 @@ async function rotate({ request, services }: Call, id: string): Promise<AdminAns
     unknown.push({ path: "grace_period", message: "must be 0s, or a duration such as 30s, 5m, 1h or 1d" });
   if (graceMs === undefined || unknown.length > 0) throw invalid(unknown);
   return written(200, await services.book.rotate(id, graceMs), services);
+}
+
+function overrideRoute(call: Call, id: string): AdminAnswer | Promise<AdminAnswer> {
+  const { services, request } = call;
+  const budget = services.limits().find(id);
+  if (budget?.kind !== "budget") throw new AdminFailure("not_found", `There is no budget with the id ${id}.`);
+  return methods(call, {
+    GET: () => {
+      const found = services.overrides.find(id);
+      if (found === undefined) throw new AdminFailure("not_found", `The budget ${id} has no override.`);
+      return json(200, { id, ...found });
+    },
+    PUT: async () => {
+      const override = readOverride(readObject(request.body), services.now());
+      await services.overrides.put(id, override);
+      services.audit({ action: "override", limits: [id], override, remoteAddress: request.remoteAddress });
+      return json(200, { id, ...override });
+    },
+    DELETE: async () => {
+      await services.overrides.remove(id);
+      services.audit({ action: "override_removed", limits: [id], remoteAddress: request.remoteAddress });
+      return answer(204, "");
+    },
+  });
+}
+
+/** Forgets what an entity has used, of all its limits or of those that are named. */
+async function resetUsage({ request, services }: Call, kind: LimitedKind, id: string): Promise<AdminAnswer> {
+  find(services, kind, id);
+  const named = readResetBody(request.body);
+  const own = limitsOf(services.book, kind, id, services.limits()).filter((limit) => limit.kind !== "concurrency");
+  const faults = named?.flatMap((name, index) =>
+    own.some((limit) => limit.id === name) ? [] : [{ path: `limits[${index}]`, message: "is no limit of this one" }],
+  );
+  if (faults !== undefined && faults.length > 0) throw invalid(faults);
+  const meant = own.filter((limit) => named?.includes(limit.id) ?? true);
+  for (const { counter } of meant) counter.forget(services.now());
+  await services.saveCounters();
+  const limits = meant.map((limit) => limit.id);
+  services.audit({ action: "usage_reset", limits, remoteAddress: request.remoteAddress });
+  return json(200, usageOf(services.book, kind, id, services.limits(), services.now()));
+}
+
+/** Undefined: all limits. */
+function readResetBody(body: Uint8Array): readonly string[] | undefined {
+  if (body.length === 0) return undefined;
+  const { limits, ...others } = readObject(body);
+  const faults = Object.keys(others).map((path) => ({ path, message: "is not a known field" }));
+  if (limits === undefined && faults.length === 0) return undefined;
+  if (Array.isArray(limits) && limits.every((one) => typeof one === "string") && faults.length === 0) return limits;
+  if (faults.length === 0) faults.push({ path: "limits", message: "must be a list of ids of limits" });
+  throw invalid(faults);
 }
 
 function usage({ services }: Call, kind: LimitedKind, id: string): AdminAnswer {

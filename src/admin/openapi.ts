@@ -4,9 +4,17 @@ import { governanceEntities } from "../config/governance.ts";
 import { type Document, type EntityKind, entityKinds } from "../store/store.ts";
 import { hasLimits, kinds } from "./kinds.ts";
 import { logPaths, logRowSchema } from "./logs-openapi.ts";
+import { overrideSchema } from "./overrides.ts";
 
 const parameters = {
   id: { name: "id", in: "path", required: true, schema: { type: "string" } },
+  budget: {
+    name: "id",
+    in: "path",
+    required: true,
+    schema: { type: "string" },
+    description: "As usage tells it, percent-encoded.",
+  },
   limit: { name: "limit", in: "query", schema: { type: "integer", minimum: 1, maximum: 1000, default: 100 } },
   offset: { name: "offset", in: "query", schema: { type: "integer", minimum: 0, default: 0 } },
 };
@@ -32,6 +40,19 @@ export function openApi(version: string): Document {
         }),
       },
       ...logPaths({ operation, ok, content, id: parameters.id }),
+      "/api/governance/budgets/{id}/override": {
+        get: operation("The override of a budget.", ok(ref("BudgetOverride")), { parameters: [parameters.budget] }),
+        put: operation("Gives a budget another maximum for a time.", ok(ref("BudgetOverride")), {
+          parameters: [parameters.budget],
+          requestBody: { required: true, content: content(ref("BudgetOverride")) },
+        }),
+        delete: operation(
+          "Takes a budget's override away.",
+          { 204: { description: "Deleted." } },
+          { parameters: [parameters.budget] },
+        ),
+      },
+      "/api/keys/health": { get: operation("The state of every key.", ok({ type: "object" })) },
       "/api/providers": { get: operation("The configured providers, without secrets.", ok({ type: "object" })) },
       "/api/keys": { get: operation("Their keys, without secrets.", ok({ type: "object" })) },
       "/api/config": { get: operation("The configuration file in force, without secrets.", ok({ type: "object" })) },
@@ -43,7 +64,13 @@ export function openApi(version: string): Document {
         virtualKey: { type: "apiKey", in: "header", name: "x-bf-vk" },
         virtualKeyBearer: { type: "http", scheme: "bearer", description: "A virtual key's value." },
       },
-      schemas: { ...schemas, Quota: quotaSchema, LogRow: logRowSchema, Error: errorSchema },
+      schemas: {
+        ...schemas,
+        BudgetOverride: overrideBody(),
+        Quota: quotaSchema,
+        LogRow: logRowSchema,
+        Error: errorSchema,
+      },
     },
   };
 }
@@ -87,9 +114,26 @@ function entityPaths(kind: EntityKind): [string, Document][] {
       },
     ],
   ];
-  if (hasLimits(kind))
-    paths.push([`${path}/{id}/usage`, { get: operation("What it has used of its limits.", ok(ref("Quota")), at) }]);
-  return paths;
+  if (!hasLimits(kind)) return paths;
+  const reset = { type: "object", properties: { limits: { type: "array", items: { type: "string" } } } };
+  return [
+    ...paths,
+    [`${path}/{id}/usage`, { get: operation("What it has used of its limits.", ok(ref("Quota")), at) }],
+    [
+      `${path}/{id}/usage/reset`,
+      {
+        post: operation("Forgets what it has used, of all its limits or of those named.", ok(ref("Quota")), {
+          ...at,
+          requestBody: { content: content(reset) },
+        }),
+      },
+    ],
+  ];
+}
+
+function overrideBody(): Document {
+  const { $schema: _dialect, properties = {}, ...schema } = z.toJSONSchema(overrideSchema, { io: "input" });
+  return { ...schema, properties: { id: { type: "string", readOnly: true }, ...properties } };
 }
 
 function operation(summary: string, responses: Document, more: Document = {}): Document {
@@ -147,10 +191,12 @@ const quotaSchema = {
       items: {
         type: "object",
         properties: {
+          id: { type: "string" },
           holder: { type: "string" },
           holder_id: { type: "string" },
           kind: { enum: ["requests", "tokens", "budget", "concurrency"] },
           max_limit: { type: "number", description: "USD for budgets, else a count." },
+          override: { type: ["object", "null"], description: "Of a budget that has another maximum for a time." },
           current_usage: { type: "number" },
           reserved: { type: "number" },
           remaining: { type: "number" },

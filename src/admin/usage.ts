@@ -2,6 +2,7 @@
 import {
   customerHolder,
   type Holder,
+  type Limit,
   type Limits,
   modelLimitHolder,
   providerConfigHolder,
@@ -19,10 +20,15 @@ import type { GovernanceInForce } from "./stored.ts";
 
 /** @param now milliseconds since 1970 */
 export function usageOf(book: EntityBook, kind: LimitedKind, id: string, limits: Limits, now: number): Document {
+  return { id, limits: limitsOf(book, kind, id, limits).map((limit) => quotaOf(limit, now)) };
+}
+
+/** An entity's limits with their counters. */
+export function limitsOf(book: EntityBook, kind: LimitedKind, id: string, limits: Limits): readonly Limit[] {
   const entities: readonly GovernanceInForce[LimitedKind][number][] = book.inForce[kind];
   const entity = entities.find((one) => one.id === id);
   // What is not in force counts nothing.
-  return { id, limits: entity === undefined ? [] : usesOf(holdersOf(entity), limits, now) };
+  return entity === undefined ? [] : limitsOfAll(holdersOf(entity), limits);
 }
 
 /**
@@ -53,7 +59,8 @@ export function ownQuota(
   const customer = customers.find(({ id }) => id === (key.customer_id ?? team?.customer_id));
   const owners = [key, team, customer].filter((owner) => owner !== undefined);
   const { id, name, expires_at } = key;
-  return { virtual_key: { id, name, expires_at }, limits: usesOf(owners.flatMap(holdersOf), limits, now) };
+  const uses: QuotaEntry[] = limitsOfAll(owners.flatMap(holdersOf), limits).map((limit) => quotaOf(limit, now));
+  return { virtual_key: { id, name, expires_at }, limits: uses };
 }
 
 function holdersOf(entity: GovernanceInForce[LimitedKind][number]): Holder[] {
@@ -63,9 +70,9 @@ function holdersOf(entity: GovernanceInForce[LimitedKind][number]): Holder[] {
   return [virtualKeyHolder(entity), ...atProviders];
 }
 
-function usesOf(holders: readonly Holder[], limits: Limits, now: number): QuotaEntry[] {
+function limitsOfAll(holders: readonly Holder[], limits: Limits): Limit[] {
   return holders.flatMap((holder) => {
     const { rates, budgets } = limits.of(holder);
-    return [...rates, ...budgets].map((limit) => quotaOf(limit, now));
+    return [...rates, ...budgets];
   });
 }

@@ -4,6 +4,7 @@ import { matchOperation, type Route } from "../bedrock/operations.ts";
 import type { Config } from "../config/schema.ts";
 import { Governance } from "../governance/governance.ts";
 import type { GovernanceMemory } from "../governance/layout.ts";
+import type { BudgetOverrides } from "../governance/overrides.ts";
 import { providerTypesOf } from "../governance/prices.ts";
 import type { CounterSlots } from "../governance/registry.ts";
 import { BodyError, type Exchange } from "../http/exchange.ts";
@@ -39,8 +40,6 @@ export interface GatewayServices extends TargetServices {
   readonly log: Logger;
   /** Told of every request that is over. */
   readonly onRecord: (record: RequestRecord) => void;
-  /** Of the management API; without one it answers only on loopback. */
-  readonly adminToken: string | undefined;
   /** Who answers for what can be asked of it at other paths than `/bedrock`. */
   readonly admin: ManagementApi;
   /** The metrics of all threads as a page for Prometheus. */
@@ -50,8 +49,11 @@ export interface GatewayServices extends TargetServices {
 /** A configuration, and where the state of its keys and the counts of its limits are. */
 export interface InForce {
   readonly config: Config;
+  /** Another one for another file: what is left as it was by a change of entities is not built again. */
+  readonly file: number;
   readonly keySlots: KeySlots;
   readonly counterSlots: CounterSlots;
+  readonly overrides: BudgetOverrides;
 }
 
 const prefix = "/bedrock";
@@ -61,6 +63,7 @@ export class Gateway {
   readonly #active = new Set<ActiveRequest>();
   readonly #readers = new LiveReaders();
   #snapshot: Snapshot;
+  #file: number;
   #ready = true;
   #refusing = false;
   readonly #whenIdle: (() => void)[] = [];
@@ -69,14 +72,25 @@ export class Gateway {
 
   constructor(services: GatewayServices, inForce: InForce) {
     this.#services = services;
-    this.#snapshot = this.#compile(inForce);
+    this.#snapshot = this.#compile(inForce, undefined);
+    this.#file = inForce.file;
     this.#observe(inForce.config);
   }
 
   /** Puts a new configuration in force. Requests that have begun go on with the one they began with. */
   configure(inForce: InForce): void {
-    this.#snapshot = this.#compile(inForce);
-    this.#observe(inForce.config);
+    this.#snapshot = this.#compile(inForce, inForce.file === this.#file ? this.#snapshot : undefined);
+    if (inForce.file !== this.#file) this.#observe(inForce.config);
+    this.#file = inForce.file;
+  }
+
+  /** The state of each key of each provider, as JSON. */
+  keysHealth(now: number): unknown {
+    return this.#snapshot.providers.flatMap((provider) =>
+      provider.kind === "mock"
+        ? []
+        : provider.pool.ring.health(now).map((key) => ({ provider: provider.name, ...key })),
+    );
   }
 
   /** The largest request body in bytes. */
@@ -148,9 +162,7 @@ export class Gateway {
       throw new BedrockError("ValidationException", `Bad request: ${exchange.malformed}.`);
     const page = answerPage(exchange, {
       ready: this.#ready && !this.#refusing,
-      adminToken: this.#services.adminToken,
       metricsPage: this.#services.metricsPage,
-      providers: snapshot.providers,
     });
     if (page !== undefined) {
       await page;
@@ -233,17 +245,21 @@ export class Gateway {
     traces.configure(settings, providerTypesOf(providers));
   }
 
-  #compile({ config, keySlots, counterSlots }: InForce): Snapshot {
+  /** @param former of the same file: its providers go on, with the credentials and connections they have */
+  #compile({ config, keySlots, counterSlots, overrides }: InForce, former: Snapshot | undefined): Snapshot {
     const onProblem = (message: string) => this.#services.log.warn(message);
     const governance = new Governance({
       config: config.governance,
       memory: this.#services.counters,
       slots: counterSlots,
+      overrides,
       providerTypes: providerTypesOf(config.providers),
     });
     return {
-      providers: buildProviders(config, { state: this.#services.keys, slots: keySlots }, process.env, onProblem),
-      policy: compilePolicy(config.client),
+      providers:
+        former?.providers ??
+        buildProviders(config, { state: this.#services.keys, slots: keySlots }, process.env, onProblem),
+      policy: former?.policy ?? compilePolicy(config.client),
       allowDirectKeys: config.client.allow_direct_keys,
       known: withVirtualKeys(configuredCredentials(config.providers), governance),
       governance,

@@ -13,6 +13,7 @@ import {
   windowAfter,
   windowStart,
 } from "./layout.ts";
+import type { BudgetOverride } from "./overrides.ts";
 import { isWithin, type Period, type Span, spanOf } from "./windows.ts";
 
 /** What a counter may hold, and when it begins anew. */
@@ -24,6 +25,12 @@ export interface CounterRule {
    */
   readonly overdraft: number;
   readonly period: Period;
+  /** Another maximum, for a time. */
+  readonly override?: CounterOverride | undefined;
+}
+
+export interface CounterOverride extends BudgetOverride {
+  readonly max: number;
 }
 
 /** Room taken in a counter, until it is settled. */
@@ -74,17 +81,23 @@ export class Counter {
   /** Whether {@link reserve} would find room, without taking any. */
   hasRoom(amount: number, now: number): boolean {
     const { used, overdrawn } = this.#look(now);
-    return this.#fit(used, overdrawn, amount) !== undefined;
+    return this.#fit(used, overdrawn, amount, now) !== undefined;
+  }
+
+  /** What it may hold at a time. */
+  maxAt(now: number): number {
+    const { max, override } = this.rule;
+    return override !== undefined && now < override.until ? override.max : max;
   }
 
   /** Whether there would be room if all that is only reserved came to nothing. */
   couldHaveRoom(amount: number, now: number): boolean {
-    return this.#fit(this.#look(now).spent, false, amount) !== undefined;
+    return this.#fit(this.#look(now).spent, false, amount, now) !== undefined;
   }
 
   /** Whether nothing at all is left. */
   isExhausted(now: number): boolean {
-    return this.#look(now).used >= this.rule.max;
+    return this.#look(now).used >= this.maxAt(now);
   }
 
   /** Takes room in the window of `now`; undefined when there is not enough. */
@@ -98,7 +111,7 @@ export class Counter {
       if (!isOurs && Atomics.load(this.#words, this.#window) !== window) continue;
       const used = isOurs ? amountOf(seen) : 0;
       const overdrawn = isOurs && isOverdrawn(seen);
-      const taken = this.#fit(used, overdrawn, amount);
+      const taken = this.#fit(used, overdrawn, amount, now);
       if (taken === undefined) return undefined;
       const overdraws = taken < amount;
       const next = amountWord(tag, used + taken, overdrawn || overdraws);
@@ -148,6 +161,28 @@ export class Counter {
     }
   }
 
+  /** Forgets what the running window has spent. What is reserved stays, and is settled as if nothing had been. */
+  forget(now: number): void {
+    const window = Atomics.load(this.#words, this.#window);
+    const start = windowStart(window);
+    if (start === 0 || !this.#isWithin(start, now)) return;
+    const tag = tagOf(window);
+    const spent = this.#exchange(this.#spent, tag, () => 0);
+    if (spent > 0) this.#exchange(this.#used, tag, (used) => used - spent);
+    markChanged(this.#memory, this.slot);
+  }
+
+  /** Puts another amount in the place of a window's, and answers the one before; 0 where there is none of that window. */
+  #exchange(index: number, tag: number, change: (amount: number) => number): number {
+    for (;;) {
+      const seen = Atomics.load(this.#words, index);
+      if (!isTagged(seen, tag)) return 0;
+      const amount = amountOf(seen);
+      const next = amountWord(tag, change(amount), isOverdrawn(seen));
+      if (Atomics.compareExchange(this.#words, index, seen, next) === seen) return amount;
+    }
+  }
+
   #add(window: bigint, spent: number): boolean {
     const tag = tagOf(window);
     for (;;) {
@@ -175,9 +210,9 @@ export class Counter {
   }
 
   /** How much of an amount is taken; undefined when it does not fit. */
-  #fit(used: number, overdrawn: boolean, amount: number): number | undefined {
-    const { max, overdraft } = this.rule;
-    const left = max - used;
+  #fit(used: number, overdrawn: boolean, amount: number, now: number): number | undefined {
+    const { overdraft } = this.rule;
+    const left = this.maxAt(now) - used;
     if (left <= 0) return undefined;
     if (amount <= left) return amount;
     if (overdrawn || overdraft === 0) return undefined;

@@ -7,9 +7,9 @@ import { type Identified, type Identity, VirtualKeys } from "./identity.ts";
 import { type GovernanceMemory, largestAmount } from "./layout.ts";
 import { type Amounts, admit, Ticket } from "./ledger.ts";
 import { type HolderLimits, type Limit, Limits, modelLimitHolder } from "./limits.ts";
+import type { BudgetOverrides } from "./overrides.ts";
 import { isAllowed, type ProviderPermission } from "./permissions.ts";
 import { type Pieces, Prices, type TokenUsage } from "./prices.ts";
-import { type QuotaEntry, quotaOf } from "./quota.ts";
 import { identityRefusal, limitRefusal, permissionRefusal, type Refusal, unpricedRefusal } from "./refusals.ts";
 import type { CounterSlots } from "./registry.ts";
 import { pick, type Routed, type RouteInput, Router, type UsePercent } from "./routing.ts";
@@ -18,6 +18,8 @@ export interface GovernanceOptions {
   readonly config: GovernanceConfig;
   readonly memory: GovernanceMemory;
   readonly slots: CounterSlots;
+  /** By default none. */
+  readonly overrides?: BudgetOverrides;
   /** The kind of each configured provider, by its name: `bedrock`, `openai`, …; prices go by it. */
   readonly providerTypes: ReadonlyMap<string, string>;
   /** Random, for the digests of values; by default made here. */
@@ -99,9 +101,9 @@ export class Governance {
   /**
    * @throws Error for a section that `checkGovernance` finds fault with, or whose limits have no counters
    */
-  constructor({ config, memory, slots, providerTypes, salt }: GovernanceOptions) {
+  constructor({ config, memory, slots, overrides, providerTypes, salt }: GovernanceOptions) {
     this.#keys = new VirtualKeys(config, salt);
-    this.#limits = new Limits(config, memory, slots);
+    this.#limits = new Limits(config, memory, slots, overrides);
     this.#router = new Router(config.routing_rules);
     this.#hasModelLimits = config.model_limits.length > 0;
     this.prices = new Prices(config.pricing_overrides, providerTypes);
@@ -228,23 +230,12 @@ export class Governance {
   /** How full the limits are that hold for a request, by what was settled. */
   usePercent(identity: Identity | undefined, provider: string, model: string, now: number): UsePercent {
     const percent = { budget: 0, tokens: 0, requests: 0, concurrency: 0 };
-    for (const { kind, max, counter } of this.#limitsFor({ identity, provider, model })) {
+    for (const { kind, counter } of this.#limitsFor({ identity, provider, model })) {
+      const max = counter.maxAt(now);
       const full = max === 0 ? 100 : (counter.use(now).spent / max) * 100;
       percent[kind] = Math.max(percent[kind], full);
     }
     return percent;
-  }
-
-  /** The limits of a virtual key, its provider configurations, its team and its customer, with what is left of them. */
-  quota(identity: Identity, now: number): readonly QuotaEntry[] {
-    const holders = [
-      ...identity.holders,
-      ...[...identity.permissions.providers].map(({ provider }) => identity.holderAt(provider)),
-    ];
-    return holders.flatMap((holder) => {
-      const { rates, budgets } = this.#limits.of(holder);
-      return [...rates, ...budgets].map((limit) => quotaOf(limit, now));
-    });
   }
 
   #refuse(refusal: Refusal, now: number, former: Former | undefined): Admitted {

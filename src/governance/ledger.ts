@@ -15,6 +15,8 @@ export interface LimitRefusal {
   readonly used: number;
   /** Settled. */
   readonly spent: number;
+  /** What there is of it now. */
+  readonly max: number;
   readonly remaining: number;
   /** True when it is only what runs now that leaves no room: there may be some before the window ends. */
   readonly isPassing: boolean;
@@ -123,12 +125,14 @@ function settleRefused(kept: readonly Entry[]): void {
 
 function refusalBy(limit: Limit, wanted: Amounts, now: number): LimitRefusal {
   const { used, spent, until } = limit.counter.use(now);
+  const max = limit.counter.maxAt(now);
   const isPassing = limit.kind === "concurrency" || limit.counter.couldHaveRoom(reserved(limit.kind, wanted), now);
   return {
     limit,
     used,
     spent,
-    remaining: Math.max(0, limit.max - used),
+    max,
+    remaining: Math.max(0, max - used),
     isPassing,
     retryAfterMs: isPassing ? Math.min(passingMs, until - now) : until - now,
     until,

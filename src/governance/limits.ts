@@ -6,8 +6,9 @@ import {
   type RateLimitConfig,
   type VirtualKeyConfig,
 } from "../config/governance.ts";
-import { Counter } from "./counter.ts";
+import { Counter, type CounterRule } from "./counter.ts";
 import type { GovernanceMemory } from "./layout.ts";
+import { type BudgetOverride, type BudgetOverrides, overriddenMax } from "./overrides.ts";
 import { forever, type Period, periodOf } from "./windows.ts";
 
 export type LimitKind = "requests" | "tokens" | "budget" | "concurrency";
@@ -129,11 +130,18 @@ export class Limits {
   /** By the kind and the id of the holder. */
   readonly #holders = new Map<Holder["kind"], Map<string, { readonly rates: Limit[]; readonly budgets: Limit[] }>>();
 
+  readonly #byId = new Map<string, Limit>();
+
   /**
    * @param slots by the id of the limit
    * @throws Error when a limit has none: the slots are of another configuration
    */
-  constructor(config: GovernanceConfig, memory: GovernanceMemory, slots: ReadonlyMap<string, number>) {
+  constructor(
+    config: GovernanceConfig,
+    memory: GovernanceMemory,
+    slots: ReadonlyMap<string, number>,
+    overrides: BudgetOverrides = new Map(),
+  ) {
     for (const rule of limitRules(config)) {
       const slot = slots.get(rule.id);
       if (slot === undefined) throw new Error(`the limit ${rule.id} has no counter`);
@@ -144,8 +152,16 @@ export class Limits {
       const holder = ofKind.get(id) ?? { rates: [], budgets: [] };
       ofKind.set(id, holder);
       const list = rule.kind === "budget" ? holder.budgets : holder.rates;
-      list.push({ ...rule, counter: new Counter(memory, slot, counterRule(rule)) });
+      const counter = new Counter(memory, slot, counterRule(rule, overrides.get(rule.id)));
+      const limit = { ...rule, counter };
+      list.push(limit);
+      this.#byId.set(rule.id, limit);
     }
+  }
+
+  /** By its own id. */
+  find(id: string): Limit | undefined {
+    return this.#byId.get(id);
   }
 
   of({ kind, id }: Pick<Holder, "kind" | "id">): HolderLimits {
@@ -153,10 +169,12 @@ export class Limits {
   }
 }
 
-export function counterRule({ kind, max, period }: LimitRule) {
+export function counterRule({ kind, max, period }: LimitRule, override?: BudgetOverride): CounterRule {
   switch (kind) {
-    case "budget":
-      return { max, period, overdraft: Number.POSITIVE_INFINITY };
+    case "budget": {
+      const other = override && { ...override, max: overriddenMax(max, override) };
+      return { max, period, overdraft: Number.POSITIVE_INFINITY, override: other };
+    }
     case "tokens":
       return { max, period, overdraft: Math.floor(max * tokenOverdraft) };
     case "requests":

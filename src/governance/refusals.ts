@@ -40,8 +40,8 @@ export function limitRefusal(refused: LimitRefusal): Refusal {
   return { kind: limit.kind === "budget" ? "budget" : "rate", message: messageOf(refused), ...refused };
 }
 
-function messageOf({ limit, used, spent, isPassing, until }: LimitRefusal): string {
-  const { holder, kind, max, duration } = limit;
+function messageOf({ limit, used, spent, max, isPassing, until }: LimitRefusal): string {
+  const { holder, kind, duration } = limit;
   if (kind === "concurrency")
     return `There are ${used} requests running of ${max} that ${holder.name} may have at a time.`;
   const resets = `It resets at ${new Date(until).toISOString()}.`;

@@ -42,10 +42,15 @@ export class GovernanceRegistry {
   /**
    * Gives every limit its counter; a limit that stays keeps what was counted.
    *
-   * @returns the counters, and the ids of the limits that begin with nothing, which the store may know more of
+   * @returns the counters, the ids of the limits that begin with nothing, which the store may know more of, and of those
+   *   that are no more
    * @throws RangeError when there are more limits than there is room for; everything stays as it was
    */
-  assign(config: GovernanceConfig): { readonly slots: CounterSlots; readonly fresh: readonly string[] } {
+  assign(config: GovernanceConfig): {
+    readonly slots: CounterSlots;
+    readonly fresh: readonly string[];
+    readonly gone: readonly string[];
+  } {
     const rules = limitRules(config);
     const slots = assignSlots(
       this.#slots,
@@ -55,6 +60,7 @@ export class GovernanceRegistry {
     );
     for (const slot of newlyOwned(this.#slots, slots)) resetCounter(this.#opened, slot);
     const fresh = [...slots.keys()].filter((id) => this.#slots.get(id) !== slots.get(id));
+    const gone = [...this.#slots.keys()].filter((id) => !slots.has(id));
     this.#slots = slots;
     this.#bySlot = new Map();
     this.#byId = new Map();
@@ -65,7 +71,7 @@ export class GovernanceRegistry {
       this.#bySlot.set(slot, assigned);
       this.#byId.set(rule.id, assigned);
     }
-    return { slots, fresh };
+    return { slots, fresh, gone };
   }
 
   /** What has changed since the last call; cheap enough for several times a second. Reservations are not in it. */

@@ -6,6 +6,7 @@ import {
   type EntityWrite,
   entityKinds,
   isNewer,
+  type SavedOverride,
   type Store,
   type Written,
 } from "./store.ts";
@@ -13,6 +14,7 @@ import {
 export class MemoryStore implements Store {
   readonly #entities = new Map<EntityKind, Map<string, EntityRecord>>(entityKinds.map((kind) => [kind, new Map()]));
   readonly #counters = new Map<string, Counter>();
+  readonly #overrides = new Map<string, SavedOverride>();
 
   async listEntities(kind?: EntityKind): Promise<readonly EntityRecord[]> {
     const kinds = kind === undefined ? [...entityKinds].sort() : [kind];
@@ -42,6 +44,18 @@ export class MemoryStore implements Store {
 
   async deleteEntity(kind: EntityKind, id: string, version: number): Promise<boolean> {
     return this.#of(kind).get(id)?.version === version && this.#of(kind).delete(id);
+  }
+
+  async listOverrides(): Promise<readonly SavedOverride[]> {
+    return [...this.#overrides.values()];
+  }
+
+  async putOverride(override: SavedOverride): Promise<void> {
+    this.#overrides.set(override.budget, structuredClone(override));
+  }
+
+  async deleteOverride(budget: string): Promise<void> {
+    this.#overrides.delete(budget);
   }
 
   async loadCounters(now: number): Promise<readonly Counter[]> {

@@ -14,6 +14,11 @@ export interface Tables {
     created_at: number;
     updated_at: number;
   };
+  budget_overrides: {
+    budget: string;
+    /** JSON. */
+    document: string;
+  };
   counters: {
     id: string;
     window_start: number;
@@ -52,6 +57,15 @@ const steps: Readonly<Record<string, Migration>> = {
         .modifyEnd(sql`without rowid`)
         .execute();
       await db.schema.createIndex("counters_valid_until").on("counters").column("valid_until").execute();
+    },
+  },
+  "0003_budget_overrides": {
+    up: async (db: Kysely<unknown>) => {
+      await db.schema
+        .createTable("budget_overrides")
+        .addColumn("budget", "text", (column) => column.primaryKey().notNull())
+        .addColumn("document", "text", (column) => column.notNull())
+        .execute();
     },
   },
 };

@@ -10,6 +10,7 @@ import {
   type EntityRecord,
   type EntityWrite,
   entityKinds,
+  type SavedOverride,
   type Store,
   StoreError,
   type Written,
@@ -100,6 +101,30 @@ class SqliteStore implements Store {
         .where("id", "=", id)
         .where("version", "=", version);
       return (await query.executeTakeFirst()).numDeletedRows > 0n;
+    });
+  }
+
+  listOverrides(): Promise<readonly SavedOverride[]> {
+    return this.#run(async (db) => {
+      const rows = await db.selectFrom("budget_overrides").selectAll().execute();
+      return rows.map(({ budget, document }) => ({ budget, document: this.#parse(document, `budget ${budget}`) }));
+    });
+  }
+
+  putOverride({ budget, document }: SavedOverride): Promise<void> {
+    return this.#run(async (db) => {
+      const text = JSON.stringify(document);
+      await db
+        .insertInto("budget_overrides")
+        .values({ budget, document: text })
+        .onConflict((conflict) => conflict.column("budget").doUpdateSet({ document: text }))
+        .execute();
+    });
+  }
+
+  deleteOverride(budget: string): Promise<void> {
+    return this.#run(async (db) => {
+      await db.deleteFrom("budget_overrides").where("budget", "=", budget).execute();
     });
   }
 

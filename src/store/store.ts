@@ -61,6 +61,13 @@ export interface Counter {
   readonly until: number;
 }
 
+/** A budget's override. */
+export interface SavedOverride {
+  /** The budget's id: that of its counter. */
+  readonly budget: string;
+  readonly document: Document;
+}
+
 /**
  * A store. Every function rejects with a {@link StoreError}; a resolved write is on the disk.
  *
@@ -76,6 +83,11 @@ export interface Store {
    * @returns false when there is none of this version
    */
   deleteEntity(kind: EntityKind, id: string, version: number): Promise<boolean>;
+
+  listOverrides(): Promise<readonly SavedOverride[]>;
+  /** Puts it in the place of the one there is. */
+  putOverride(override: SavedOverride): Promise<void>;
+  deleteOverride(budget: string): Promise<void>;
 
   /** Counters whose `until` lies after `now`. */
   loadCounters(now: number): Promise<readonly Counter[]>;

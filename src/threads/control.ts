@@ -7,6 +7,7 @@ import { join } from "node:path";
 import type { AdminAnswer } from "../admin/answer.ts";
 import { type AdminRequest, type AdminServices, handle } from "../admin/api.ts";
 import { EntityBook } from "../admin/book.ts";
+import { OverrideBook } from "../admin/overrides.ts";
 import { ConfigError } from "../config/problems.ts";
 import type { Config } from "../config/schema.ts";
 import type { Settings } from "../config/settings.ts";
@@ -29,6 +30,8 @@ import { StoreClient, startStoreThread } from "./store.ts";
 export interface ControlListeners {
   /** Puts a changed configuration in force on every front end. */
   readonly publish: (inForce: InForce) => Promise<void>;
+  /** The state of each key, as JSON. */
+  readonly keysHealth: () => Promise<unknown>;
   /** Told when the store is away and what is governed is to be refused meanwhile, and when that is over. */
   readonly refuseGoverned: (refuse: boolean) => void;
   /** How the front ends' rows of the request log are doing. */
@@ -44,10 +47,13 @@ export class Control {
   readonly #flusher: CounterFlusher;
   /** The request log. */
   readonly logs: LogDesk;
-  readonly #admin: Omit<AdminServices, "book">;
+  readonly #admin: Omit<AdminServices, "book" | "overrides">;
   #book: EntityBook | undefined;
+  #overrides: OverrideBook | undefined;
   /** The file's; its entities are not all that are in force. */
   #config: Config;
+  /** How many files were put in force. */
+  #files = 1;
   #inForce: InForce | undefined;
   #limitsInForce: Limits | undefined;
 
@@ -103,6 +109,9 @@ export class Control {
       version: packageVersion(),
       now: Date.now,
       onFault: (error) => log.error({ err: error }, "the management API met a fault"),
+      saveCounters: () => this.#flusher.flush(),
+      keysHealth: listeners.keysHealth,
+      audit: (what) => log.info({ audit: what }, "limits were changed through the management API"),
     };
   }
 
@@ -117,6 +126,7 @@ export class Control {
       },
       this.#config.governance,
     );
+    this.#overrides = await OverrideBook.open({ store: this.#store, applied: () => this.#apply(), now: Date.now });
     for (const problem of this.#book.problems) this.#log.error({ problem }, "a stored entity is not in force");
     await this.#assign();
   }
@@ -139,12 +149,13 @@ export class Control {
   async useFile(config: Config): Promise<void> {
     await this.#bookNow().useFile(config.governance);
     this.#config = config;
+    this.#files++;
     await this.#apply();
   }
 
   /** Answers a request to the management API. Never rejects. */
   admin(request: AdminRequest): Promise<AdminAnswer> {
-    return handle(request, { ...this.#admin, book: this.#bookNow() });
+    return handle(request, { ...this.#admin, book: this.#bookNow(), overrides: this.#overridesNow() });
   }
 
   /** Saves what has been counted, and closes the store. */
@@ -165,8 +176,16 @@ export class Control {
   /** Gives keys and limits their places; those that stay keep what was counted, new ones what the store remembers. */
   async #assign(): Promise<void> {
     const config = { ...this.#config, governance: this.#bookNow().inForce };
-    const { slots, fresh } = this.#limits.assign(config.governance);
-    this.#inForce = { config, keySlots: this.#keys.assign(config.providers), counterSlots: slots };
+    const { slots, fresh, gone } = this.#limits.assign(config.governance);
+    // Whoever changes an override waits for this, so this waits for no override.
+    if (gone.length > 0) void this.#forgetOverrides(gone);
+    this.#inForce = {
+      config,
+      file: this.#files,
+      keySlots: this.#keys.assign(config.providers),
+      counterSlots: slots,
+      overrides: this.#overridesNow().inForce,
+    };
     this.#limitsInForce = undefined;
     this.logs.use(config);
     if (fresh.length === 0) return;
@@ -174,10 +193,24 @@ export class Control {
     this.#limits.importCounters(await this.#store.loadCounters(now), now, fresh);
   }
 
+  async #forgetOverrides(gone: readonly string[]): Promise<void> {
+    try {
+      await this.#overridesNow().forget(gone);
+    } catch (error) {
+      this.#log.error({ err: error, limits: gone }, "the overrides of budgets that are gone could not be deleted");
+    }
+  }
+
   #limitsNow(): Limits {
-    const { config, counterSlots } = this.inForce;
-    this.#limitsInForce ??= new Limits(config.governance, openGovernanceMemory(this.counterMemory), counterSlots);
+    const { config, counterSlots, overrides } = this.inForce;
+    const memory = openGovernanceMemory(this.counterMemory);
+    this.#limitsInForce ??= new Limits(config.governance, memory, counterSlots, overrides);
     return this.#limitsInForce;
+  }
+
+  #overridesNow(): OverrideBook {
+    if (this.#overrides === undefined) throw new Error("the overrides have not been read yet");
+    return this.#overrides;
   }
 
   #bookNow(): EntityBook {

@@ -69,6 +69,7 @@ const offers: FrontEndOffers = {
     requestLog.enable(settings.config.observability.request_log.enabled);
   },
   refuseGoverned: (refuse) => gateway.refuseGoverned(refuse),
+  keysHealth: () => gateway.keysHealth(Date.now()),
   // What all threads know alike is told by the first.
   metrics: () => metrics.snapshot([...health.read(), ...(start.index === 1 ? gateway.keyReadings() : [])]),
   logState: () => requestLog.state,
@@ -112,7 +113,6 @@ const gateway = new Gateway(
       requestLog.add(record);
     },
     onProblem: (message) => log.warn(message),
-    adminToken: start.adminToken,
     admin: {
       isPath: isAdminPath,
       answer: (request) => supervisor.call("admin", request),

@@ -17,8 +17,6 @@ export interface FrontEndStart {
   /** The HTTP/2 port, or undefined for none. */
   readonly h2Port: number | undefined;
   readonly logLevel: string;
-  /** Of the management API. */
-  readonly adminToken: string | undefined;
   readonly settings: InForce;
   /** The memory in which all threads keep one truth about keys. */
   readonly keyMemory: SharedArrayBuffer;
@@ -36,6 +34,8 @@ export interface Listening {
 export interface FrontEndOffers {
   readonly listen: () => Promise<Listening>;
   readonly configure: (settings: InForce) => void;
+  /** The state of each key, as JSON. */
+  readonly keysHealth: () => unknown;
   /** Counts of this thread. */
   readonly metrics: () => MetricsSnapshot;
   /** How the rows of this thread's request log are doing. */

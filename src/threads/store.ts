@@ -8,6 +8,7 @@ import {
   type EntityKind,
   type EntityRecord,
   type EntityWrite,
+  type SavedOverride,
   type Store,
   StoreError,
   type Written,
@@ -23,6 +24,9 @@ export interface StoreOffers {
   readonly getEntity: (which: readonly [kind: EntityKind, id: string]) => Answer<EntityRecord | undefined>;
   readonly putEntity: (write: EntityWrite) => Answer<Written>;
   readonly deleteEntity: (which: readonly [kind: EntityKind, id: string, version: number]) => Answer<boolean>;
+  readonly listOverrides: (nothing: undefined) => Answer<readonly SavedOverride[]>;
+  readonly putOverride: (override: SavedOverride) => Answer<void>;
+  readonly deleteOverride: (budget: string) => Answer<void>;
   readonly loadCounters: (now: number) => Answer<Uint8Array>;
   readonly saveCounters: (batch: Uint8Array) => Answer<void>;
   readonly dropCounters: (until: number) => Answer<void>;
@@ -111,6 +115,18 @@ export class StoreClient implements Store {
 
   deleteEntity(kind: EntityKind, id: string, version: number): Promise<boolean> {
     return this.#call("write", (line) => line.call("deleteEntity", [kind, id, version]));
+  }
+
+  listOverrides(): Promise<readonly SavedOverride[]> {
+    return this.#call("read", (line) => line.call("listOverrides", undefined));
+  }
+
+  putOverride(override: SavedOverride): Promise<void> {
+    return this.#call("write", (line) => line.call("putOverride", override));
+  }
+
+  deleteOverride(budget: string): Promise<void> {
+    return this.#call("write", (line) => line.call("deleteOverride", budget));
   }
 
   async loadCounters(now: number): Promise<readonly Counter[]> {

@@ -51,6 +51,12 @@ export async function startGateway(settings: Settings, loaded: Loaded, log: Logg
     publish: async (inForce) => {
       await Promise.all(frontEnds.map((frontEnd) => frontEnd.call("configure", inForce)));
     },
+    keysHealth: async () => {
+      const [first] = frontEnds;
+      if (first === undefined) throw new Error("there is no front end yet");
+      // All keep one truth about keys.
+      return first.call("keysHealth", undefined);
+    },
     refuseGoverned: (refuse) => {
       for (const frontEnd of frontEnds)
         frontEnd
@@ -80,7 +86,7 @@ export async function startGateway(settings: Settings, loaded: Loaded, log: Logg
   try {
     for (let index = 1; index <= settings.frontends; index++) {
       const h2Port = index === 1 && settings.h2Port !== 0 ? settings.h2Port : undefined;
-      const { host, logLevel, adminToken } = settings;
+      const { host, logLevel } = settings;
       const { keyMemory, counterMemory } = control;
       const start: FrontEndStart = {
         index,
@@ -89,7 +95,6 @@ export async function startGateway(settings: Settings, loaded: Loaded, log: Logg
         shared,
         h2Port,
         logLevel,
-        adminToken,
         settings: control.inForce,
         keyMemory,
         counterMemory,

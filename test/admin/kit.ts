@@ -1,7 +1,8 @@
 /** A management API without a server: a store, a configuration file, and requests to it. */
 
-import { type AdminRequest, type AdminServices, handle } from "../../src/admin/api.ts";
+import { type AdminRequest, type AdminServices, type AuditLine, handle } from "../../src/admin/api.ts";
 import { EntityBook } from "../../src/admin/book.ts";
+import { OverrideBook } from "../../src/admin/overrides.ts";
 import type { GovernanceInForce } from "../../src/admin/stored.ts";
 import { type GovernanceConfig, governanceSchema } from "../../src/config/governance.ts";
 import { readConfig } from "../../src/config/load.ts";
@@ -25,6 +26,7 @@ export interface KitOptions {
   readonly config?: Config;
   readonly sealer?: Sealer;
   readonly adminToken?: string;
+  readonly saved?: () => void;
   readonly applied?: (inForce: GovernanceInForce) => void | Promise<void>;
 }
 
@@ -50,9 +52,19 @@ export async function kit(options: KitOptions = {}) {
   const file = section(options.file);
   let limits: Limits | undefined;
   const assign = (inForce: GovernanceConfig): void => {
-    const { slots } = registry.assign(inForce);
-    limits = new Limits(inForce, openGovernanceMemory(registry.memory), slots);
+    const { slots, gone } = registry.assign(inForce);
+    void overrides.forget(gone);
+    limits = new Limits(inForce, openGovernanceMemory(registry.memory), slots, overrides.inForce);
   };
+  const overrides = await OverrideBook.open({
+    store,
+    now: () => clock.now,
+    applied: async () => {
+      assign(book.inForce);
+      await options.applied?.(book.inForce);
+    },
+  });
+  const audited: AuditLine[] = [];
   const book = await EntityBook.open(
     {
       store,
@@ -71,6 +83,10 @@ export async function kit(options: KitOptions = {}) {
   const config = options.config ?? readConfig({}, {}, {});
   const services: AdminServices = {
     book,
+    overrides,
+    saveCounters: async () => options.saved?.(),
+    keysHealth: async () => [{ name: "main" }],
+    audit: (what) => audited.push(what),
     adminToken: options.adminToken,
     config: () => config,
     limits: () => {
@@ -100,7 +116,19 @@ export async function kit(options: KitOptions = {}) {
     const { status, headers, body: text } = await handle(request, services);
     return { status, headers: new Map(headers), text, body: text === "" ? undefined : JSON.parse(text) };
   };
-  return { store, log, clock, applied, faults, registry, book, send, limits: () => services.limits() };
+  return {
+    store,
+    log,
+    clock,
+    applied,
+    faults,
+    audited,
+    overrides,
+    registry,
+    book,
+    send,
+    limits: () => services.limits(),
+  };
 }
 
 /** A section of the file, with its defaults. */

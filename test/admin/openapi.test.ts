@@ -3,7 +3,11 @@ import { logEntry } from "../store/log-rows.ts";
 import { at, kit } from "./kit.ts";
 
 async function description() {
-  return (await (await kit()).send("GET", "/api/openapi.json")).body;
+  return (
+    await (
+      await kit({ file: { teams: [{ id: "file", name: "File", budgets: [{ max_limit: 1, reset_duration: "1d" }] }] } })
+    ).send("GET", "/api/openapi.json")
+  ).body;
 }
 
 describe("the OpenAPI description", () => {
@@ -11,7 +15,9 @@ describe("the OpenAPI description", () => {
     const { openapi, info, paths } = await description();
     expect(openapi).toBe("3.1.0");
     expect(info.version).toBe("1.2.3");
-    const { send, log } = await kit();
+    const { send, log } = await kit({
+      file: { teams: [{ id: "file", name: "File", budgets: [{ max_limit: 1, reset_duration: "1d" }] }] },
+    });
     await log.append([logEntry("a", { session: "s" })]);
     const created = new Map([
       ["/api/logs", "a"],
@@ -35,6 +41,9 @@ describe("the OpenAPI description", () => {
       expect(answer.status).toBe(201);
       created.set(path, answer.body.id);
     }
+    const budget = encodeURIComponent("team:file/budget/1d");
+    await send("PUT", `/api/governance/budgets/${budget}/override`, { override_amount: 1 });
+    created.set("/api/governance/budgets", budget);
     const order = ["get", "put", "patch", "post", "delete"];
     const operations = Object.entries<Record<string, unknown>>(paths).flatMap(([path, methods]) =>
       Object.keys(methods).map((method) => [path, method] as const),

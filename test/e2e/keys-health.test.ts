@@ -2,7 +2,7 @@ import { networkInterfaces } from "node:os";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { FakeBedrock } from "../support/fake-bedrock.ts";
 import { type RunningGateway, startGateway } from "../support/gateway.ts";
-import { ask, badKey, byKey, errorOf, healthOf, pool, startKeyedBedrock, throttled, tokenOf } from "../support/keys.ts";
+import { ask, badKey, byKey, healthOf, pool, startKeyedBedrock, throttled, tokenOf } from "../support/keys.ts";
 import { send } from "../support/raw-http.ts";
 
 const names = ["working", "limited", "refused", "off"];
@@ -70,7 +70,8 @@ describe("GET /api/keys/health", () => {
   test("wants the token where there is one, also on loopback", async () => {
     for (const authorization of [undefined, "Bearer wrong", `Bearer ${adminToken}x`, adminToken, "Bearer "]) {
       const answer = await page(guarded, "127.0.0.1", authorization);
-      expect(errorOf(answer)).toMatchObject({ status: 403, type: "AccessDeniedException" });
+      expect(answer).toMatchObject({ status: 401, headers: { "www-authenticate": "Bearer" } });
+      expect(JSON.parse(answer.body.toString())).toMatchObject({ error: { type: "unauthorized" } });
       expect(answer.body.toString()).not.toContain("working");
     }
     expect((await page(guarded, "127.0.0.1", `Bearer ${adminToken}`)).status).toBe(200);
@@ -80,13 +81,26 @@ describe("GET /api/keys/health", () => {
   test.skipIf(outside === undefined)("without a token answers on loopback alone", async () => {
     expect((await page(open, "127.0.0.1")).status).toBe(200);
     const answer = await page(open, outside ?? "");
-    expect(errorOf(answer)).toMatchObject({ status: 403, type: "AccessDeniedException" });
-    expect(errorOf(answer).message).toContain("BIFROST_ADMIN_TOKEN");
+    expect(answer.status).toBe(403);
+    expect(JSON.parse(answer.body.toString())).toMatchObject({
+      error: { type: "forbidden", message: expect.stringContaining("BIFROST_ADMIN_TOKEN") },
+    });
     expect((await page(guarded, outside ?? "", `Bearer ${adminToken}`)).status).toBe(200);
+  });
+
+  test("without a token answers no page of another host, and nothing that a proxy passes on", async () => {
+    for (const headers of [{ origin: "https://evil.example" }, { "x-forwarded-for": "203.0.113.9" }]) {
+      const answer = await send(`http://127.0.0.1:${new URL(open.url).port}`, "/api/keys/health", {
+        method: "GET",
+        headers,
+      });
+      expect(answer.status).toBe(403);
+      expect(answer.body.toString()).not.toContain("working");
+    }
   });
 
   test("is there for reading alone", async () => {
     const url = `http://127.0.0.1:${new URL(open.url).port}`;
-    expect((await send(url, "/api/keys/health", { body: "{}" })).status).toBe(404);
+    expect((await send(url, "/api/keys/health", { body: "{}" })).status).toBe(405);
   });
 });

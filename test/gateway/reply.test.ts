@@ -261,7 +261,7 @@ describe("the bytes of an object", () => {
     const { active, exchange } = request("GetObject");
     const source = new Source();
     const open = { kind: "bytes", status: 206, headers: [["etag", '"e"']], length: 6, source } as const;
-    const ended: Promise<Ending> = replyStream(active, open, []);
+    const ended: Promise<Ending> = replyStream(active, open, [], uncharged);
     const { stream } = exchange;
     if (stream === undefined) throw new Error("no stream was opened");
     return { active, exchange, source, stream, ended };

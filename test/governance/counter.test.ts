@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parseDuration } from "../../src/config/governance.ts";
 import { Counter, type Held } from "../../src/governance/counter.ts";
+import { takeChanged } from "../../src/governance/layout.ts";
 import { periodOf } from "../../src/governance/windows.ts";
 import { day, freshMemory, minute, oneMinute, start } from "./kit.ts";
 
@@ -245,5 +246,41 @@ describe("what the store remembers", () => {
     taken(one.reserve(1, start));
     expect(one.restore(start - 1000, 70, start)).toBe(false);
     expect(one.use(start)).toMatchObject({ used: 1, spent: 0 });
+  });
+});
+
+describe("a counter whose maximum is overridden", () => {
+  const override = { mode: "add", amount: 50, until: start + 1000, max: 150 } as const;
+
+  it("has the other maximum until the override ends", () => {
+    const one = new Counter(freshMemory(), 0, { max: 100, overdraft: 0, period: oneMinute, override });
+    expect(taken(one.reserve(150, start)).amount).toBe(150);
+    expect(one.isExhausted(start)).toBe(true);
+    const other = new Counter(freshMemory(), 0, { max: 100, overdraft: 0, period: oneMinute, override });
+    expect(other.reserve(150, start + 1000)).toBeUndefined();
+    expect([other.maxAt(start + 999), other.maxAt(start + 1000)]).toEqual([150, 100]);
+  });
+});
+
+describe("a counter that forgets what it has spent", () => {
+  it("keeps what is reserved, which is settled as if nothing had been, and its window", () => {
+    const one = new Counter(freshMemory(), 0, { max: 100, overdraft: 0, period: oneMinute });
+    one.settle(taken(one.reserve(40, start)), 30);
+    const held = taken(one.reserve(50, start));
+    one.forget(start + 1);
+    expect(one.use(start + 1)).toMatchObject({ used: 50, spent: 0, since: start });
+    one.settle(held, 20);
+    expect(one.use(start + 1)).toMatchObject({ used: 20, spent: 20, since: start });
+  });
+
+  it("has to be saved, also when it is nothing", () => {
+    const memory = freshMemory();
+    const one = new Counter(memory, 7, { max: 100, overdraft: 0, period: oneMinute });
+    one.forget(start);
+    expect(takeChanged(memory)).toEqual([]);
+    one.settle(taken(one.reserve(40, start)), 30);
+    takeChanged(memory);
+    one.forget(start);
+    expect(takeChanged(memory)).toEqual([7]);
   });
 });

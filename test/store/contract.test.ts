@@ -57,6 +57,19 @@ describe.each(stores)("a store %s", (_, open) => {
     expect(kinds.filter((kind) => kind === "written")).toHaveLength(1);
   });
 
+  test("keeps overrides of budgets, one for each", async () => {
+    const store = await opened();
+    expect(await store.listOverrides()).toEqual([]);
+    await store.putOverride({ budget: "team:a/budget/1d", document: { override_amount: 5 } });
+    await store.putOverride({ budget: "team:b/budget/1d", document: { override_amount: 6 } });
+    await store.putOverride({ budget: "team:a/budget/1d", document: { override_amount: 7, valid_until: null } });
+    await store.deleteOverride("team:b/budget/1d");
+    await store.deleteOverride("team:c/budget/1d");
+    expect(await store.listOverrides()).toEqual([
+      { budget: "team:a/budget/1d", document: { override_amount: 7, valid_until: null } },
+    ]);
+  });
+
   test("lists by kind and id", async () => {
     const store = await opened();
     for (const id of ["b", "a", "B"]) await store.putEntity(entity(id));

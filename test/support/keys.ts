@@ -93,7 +93,9 @@ export interface Health {
 
 /** The health of all keys by name. */
 export async function healthOf({ url }: Pick<RunningGateway, "url">): Promise<ReadonlyMap<string, Health>> {
-  const { status, body } = await send(url, "/api/keys/health", { method: "GET" });
+  const { status, body } = await send(url.replace("//0.0.0.0:", "//127.0.0.1:"), "/api/keys/health", {
+    method: "GET",
+  });
   if (status !== 200) throw new Error(`the health page answers ${status}: ${body.toString()}`);
   const { keys } = JSON.parse(body.toString()) as { keys: readonly Health[] };
   return new Map(keys.map((key) => [key.name, key]));

@@ -37,7 +37,9 @@ export function piecesAsked(
       return { images: imagesAsked(parsed) };
     case "rerank":
       return { queries: queriesOver(parsed.documents) };
-    default:
+    case "text":
+    case "embedding":
+    case undefined:
       return undefined;
   }
 }

@@ -203,7 +203,7 @@ describe("costs", () => {
 });
 
 describe("prices that are not of tokens alone", () => {
-  const of = (override: object) => prices({ model: "m", ...override } as Parameters<typeof prices>[0]);
+  const of = (override: object) => prices({ model: "m", ...override });
   const tokens = { input_cost_per_token: 0.001, output_cost_per_token: 0.002 };
   const cost = (override: object, used: Partial<TokenUsage>) => of(override).cost("openai", "m", usage(used), start);
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { maxTokensOf, parsedMaxTokens } from "../../src/governance/max-tokens.ts";
+import { maxTokensOf, parsedMaxTokens } from "../../src/gateway/max-tokens.ts";
 
 const bufferOf = (value: unknown, space?: number) => Buffer.from(JSON.stringify(value, null, space));
 

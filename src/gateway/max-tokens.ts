@@ -5,17 +5,18 @@
  * it stands, and only bodies that leave a doubt are parsed: those with two places it could stand at, or with letters
  * written as escapes.
  */
-import { isJsonObject } from "../bedrock/json.ts";
+import { isJsonObject, type JsonValue } from "../bedrock/json.ts";
 
 /** Beyond this a body is not looked at: the ceiling is reserved. */
 const longestBody = 256 * 1024;
 
-/** By the member of the body the limit stands in; "" is the body itself. */
+/** In the body itself. */
+const ownNames: readonly string[] = ["max_tokens", "max_completion_tokens", "max_gen_len", "max_tokens_to_sample"];
+/** By the member of the body the limit stands in. */
 const namesIn: ReadonlyMap<string, readonly string[]> = new Map([
-  ["", ["max_tokens", "max_completion_tokens", "max_gen_len", "max_tokens_to_sample"]],
   ["inferenceConfig", ["maxTokens", "max_new_tokens"]],
   ["textGenerationConfig", ["maxTokenCount"]],
-  ["additionalModelRequestFields", ["max_tokens", "max_completion_tokens", "max_gen_len", "max_tokens_to_sample"]],
+  ["additionalModelRequestFields", ownNames],
 ]);
 /** What all names begin with. */
 const beginning = Buffer.from('"max');
@@ -44,14 +45,17 @@ export function parsedMaxTokens(body: Buffer): number | undefined {
     return undefined;
   }
   if (!isJsonObject(parsed)) return undefined;
-  let largest: number | undefined;
-  for (const [member, names] of namesIn) {
-    const holder = member === "" ? parsed : parsed[member];
-    if (!isJsonObject(holder)) continue;
-    for (const name of names) {
-      const number = holder[name];
-      if (typeof number === "number" && (largest === undefined || number > largest)) largest = number;
-    }
+  let largest = largestOf(parsed, ownNames);
+  for (const [holder, names] of namesIn) largest = Math.max(largest, largestOf(parsed[holder], names));
+  return largest === Number.NEGATIVE_INFINITY ? undefined : largest;
+}
+
+function largestOf(holder: JsonValue | undefined, names: readonly string[]): number {
+  let largest = Number.NEGATIVE_INFINITY;
+  if (!isJsonObject(holder)) return largest;
+  for (const name of names) {
+    const number = holder[name];
+    if (typeof number === "number" && number > largest) largest = number;
   }
   return largest;
 }
@@ -63,12 +67,11 @@ function maxTokensAt(body: Buffer, at: number): number | undefined {
   const [, name, number] = member.exec(body.toString("latin1", at, at + 2 * longestName)) ?? [];
   if (name === undefined || number === undefined) return parsedMaxTokens(body);
   const depth = at < body.length / 2 ? depthAfter(body, at) : depthBefore(body, at);
-  if (depth !== 1 && depth !== 2) return undefined;
-  const holder = depth === 1 ? "" : memberAround(body, at);
+  if (depth === 1) return ownNames.includes(name) ? Number(number) : undefined;
+  const holder = depth === 2 ? memberAround(body, at) : undefined;
   if (holder === undefined || namesIn.get(holder)?.includes(name) !== true) return undefined;
   // Of members of one name the last one counts.
-  if (holder !== "" && isRepeated(body, `"${holder}"`)) return parsedMaxTokens(body);
-  return Number(number);
+  return isRepeated(body, `"${holder}"`) ? parsedMaxTokens(body) : Number(number);
 }
 
 function isRepeated(body: Buffer, text: string): boolean {

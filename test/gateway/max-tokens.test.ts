@@ -34,6 +34,7 @@ describe("the limit of tokens a request sets", () => {
     { messages: [{ content: [{ text: '"inferenceConfig":{"maxTokens":1}' }] }] },
     { text: "max_tokens", number: 1 },
     { max_tokens_unknown: 1 },
+    { "": { max_tokens: 1 } },
   ])("is none elsewhere: %j", (body) => {
     expect(maxTokensOf(bufferOf(body))).toBeUndefined();
   });

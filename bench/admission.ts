@@ -2,8 +2,6 @@
  * What admission costs: a virtual key with two budgets and two limits, admitted and settled, alone and beside another
  * thread that uses the same counters all the time. `npx tsx bench/admission.ts`.
  */
-import { cpus } from "node:os";
-import { fileURLToPath } from "node:url";
 import { isMainThread, parentPort, workerData } from "node:worker_threads";
 import { type GovernanceConfig, governanceSchema } from "../src/config/governance.ts";
 import { estimateInputTokens } from "../src/governance/estimate.ts";
@@ -11,10 +9,7 @@ import { Governance } from "../src/governance/governance.ts";
 import { openGovernanceMemory } from "../src/governance/layout.ts";
 import { type CounterSlots, GovernanceRegistry } from "../src/governance/registry.ts";
 import { startTypescript } from "../test/keys/typescript-worker.ts";
-import { type Case, medians } from "./measure.ts";
-
-/** Median microseconds by what was measured. */
-export type AdmissionFigures = Readonly<Record<string, number>>;
+import { type Case, isStarted, type Part, printParts, type Row, repeated, rowsOf } from "./measure.ts";
 
 interface Shared {
   readonly buffer: SharedArrayBuffer;
@@ -56,28 +51,29 @@ const config: GovernanceConfig = governanceSchema.parse({
   ],
 });
 
-/** Measures for about twelve seconds, prints a table, and answers the figures. */
-export async function run(): Promise<AdmissionFigures> {
+export const parts: readonly Part[] = [
+  {
+    name: "admission",
+    title: "Admission",
+    text:
+      "A virtual key with two budgets and two limits, admitted and settled, and what goes with it; alone, and beside another\n" +
+      "thread that uses the same counters all the time.",
+    measure,
+  },
+];
+
+async function measure(ms: number): Promise<Row[]> {
   const registry = new GovernanceRegistry();
   const { slots } = registry.assign(config);
   const shared: Shared = { buffer: registry.memory, slots, stop: new Int32Array(new SharedArrayBuffer(4)) };
   const cases = casesOf(shared);
-  const alone = await medians(cases, 800);
+  const alone = await rowsOf(cases, ms);
   const worker = startTypescript(import.meta.url, shared);
   await new Promise((resolve) => worker.once("message", resolve));
-  const beside = await medians(cases, 800);
+  const beside = await rowsOf(cases.slice(0, 1), ms);
   Atomics.store(shared.stop, 0, 1);
   await new Promise((resolve) => worker.once("exit", resolve));
-  console.log(`Admission; Node ${process.version}, ${cpus()[0]?.model ?? "unknown processor"}`);
-  console.table(
-    Object.fromEntries(
-      cases.map(({ name }, n) => [
-        name,
-        { "median µs": alone[n]?.toFixed(2), "beside another thread": beside[n]?.toFixed(2) },
-      ]),
-    ),
-  );
-  return Object.fromEntries(cases.map(({ name }, n) => [name, alone[n] ?? Number.NaN]));
+  return [...alone, ...beside.map((row) => ({ ...row, name: `${row.name}, beside another thread` }))];
 }
 
 function casesOf(shared: Shared): Case[] {
@@ -96,21 +92,16 @@ function casesOf(shared: Shared): Case[] {
   const identity = known.kind === "identity" ? known.identity : undefined;
   const small = Buffer.from(JSON.stringify({ messages: [{ role: "user", content: [{ text: "word ".repeat(400) }] }] }));
   const large = Buffer.from(JSON.stringify({ bytes: "iVBORw0KGgo".repeat(90_000) }));
-  const repeated = (name: string, once: () => unknown): Case => ({
-    name,
-    times,
-    run: () => {
-      for (let count = 0; count < times; count++) once();
-    },
-  });
   return [
-    repeated("admit and settle, two budgets and two limits", turn(governance)),
-    repeated("identify", () => governance.identify(value, Date.now())),
-    repeated("route, one rule that asks for a budget", () => governance.route({ ...input, identity }, Date.now(), 0.5)),
-    repeated("price of an answer", () =>
+    repeated("admit and settle, two budgets and two limits", times, turn(governance)),
+    repeated("identify", times, () => governance.identify(value, Date.now())),
+    repeated("route, one rule that asks for a budget", times, () =>
+      governance.route({ ...input, identity }, Date.now(), 0.5),
+    ),
+    repeated("price of an answer", times, () =>
       governance.prices.cost("bedrock", model, { input: 900, output: 300, cacheRead: 0, cacheWrite: 0 }, Date.now()),
     ),
-    repeated("estimate of a body of 2 KB", () => estimateInputTokens(small)),
+    repeated("estimate of a body of 2 KB", times, () => estimateInputTokens(small)),
     { name: "estimate of a body of 1 MB", run: () => estimateInputTokens(large) },
   ];
 }
@@ -140,4 +131,4 @@ function disturb(shared: Shared): void {
 }
 
 if (!isMainThread) disturb(workerData);
-else if (process.argv[1] === fileURLToPath(import.meta.url)) await run();
+else if (isStarted(import.meta.url)) await printParts(parts);

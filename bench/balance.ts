@@ -11,14 +11,15 @@
  *
  * "random" is the choice by weight alone, without any memory of how keys did.
  */
-import { fileURLToPath } from "node:url";
 import { type Choosable, pickByWeight } from "../src/keys/choose.ts";
 import { createKeyMemory } from "../src/keys/layout.ts";
 import { KeyRing } from "../src/keys/ring.ts";
 import { openKeyState } from "../src/keys/state.ts";
 import type { Strategy } from "../src/keys/strategies.ts";
+import { isStarted, type Part, type Row } from "./measure.ts";
+import { markdownTable } from "./page.ts";
 
-export interface BalanceFigures {
+interface BalanceFigures {
   readonly strategy: string;
   readonly concurrency: number;
   /** From 0 to 1. */
@@ -53,27 +54,46 @@ const keys: readonly Choosable[] = names.map((name) => ({
   aliases: {},
 }));
 
-/** Runs every strategy at two loads, prints a Markdown table for each, and answers the figures. */
-export function run(): readonly BalanceFigures[] {
+const concurrencies = [20, 100];
+
+export const parts: readonly Part[] = [
+  {
+    name: "balance",
+    title: "Balancing over keys",
+    text:
+      "A simulation with a clock of its own: ten keys of which two are slow, one is out of order half of the time and one takes\n" +
+      "five requests a second. `npx tsx bench/balance.ts` prints what each key got as well.",
+    study: true,
+    measure: async () => simulateAll().flatMap(rowsOf),
+  },
+];
+
+function rowsOf({ strategy, concurrency, success, p50, p99 }: BalanceFigures): Row[] {
+  const name = `${strategy}, ${concurrency} at a time`;
+  return [
+    { name: `${name}: p50`, unit: "ms", better: "lower", value: p50 },
+    { name: `${name}: p99`, unit: "ms", better: "lower", value: p99 },
+    { name: `${name}: answered`, unit: "%", better: "higher", value: success * 100 },
+  ];
+}
+
+/** Every strategy at two loads. */
+function simulateAll(): readonly BalanceFigures[] {
   const choosers: readonly (readonly [string, () => Chooser])[] = [
     ["random", randomly],
     ...(["weighted", "adaptive", "least-busy", "latency"] as const).map(
       (strategy) => [strategy, () => byRing(strategy)] as const,
     ),
   ];
-  const all: BalanceFigures[] = [];
-  for (const concurrency of [20, 100]) {
-    const figures = choosers.map(([name, make]) =>
+  return concurrencies.flatMap((concurrency) =>
+    choosers.map(([name, make]) =>
       summary(
         name,
         concurrency,
         seeds.map((seed) => simulate(seed, concurrency, make())),
       ),
-    );
-    all.push(...figures);
-    console.log(`\n${seeds.length} × ${requests} requests, ${concurrency} at a time\n\n${table(figures)}`);
-  }
-  return all;
+    ),
+  );
 }
 
 function randomly(): Chooser {
@@ -235,7 +255,13 @@ function table(figures: readonly BalanceFigures[]): string {
     attemptsPerRequest.toFixed(3),
     ...shares.map((share) => `${(share * 100).toFixed(1)} %`),
   ]);
-  return [head, head.map(() => "---"), ...rows].map((row) => `| ${row.join(" | ")} |`).join("\n");
+  return markdownTable(head, rows);
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) run();
+if (isStarted(import.meta.url)) {
+  const all = simulateAll();
+  for (const concurrency of concurrencies) {
+    const figures = all.filter((one) => one.concurrency === concurrency);
+    console.log(`\n${seeds.length} × ${requests} requests, ${concurrency} at a time\n\n${table(figures)}`);
+  }
+}

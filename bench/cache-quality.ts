@@ -6,11 +6,10 @@
  * what they should on questions of that kind; they do not estimate how often users ask what.
  */
 import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { compare } from "../src/cache/gate.ts";
 import { embedLexically } from "../src/cache/lexical.ts";
 import { analyse } from "../src/cache/tokens.ts";
-import { markdownTable, renderSection, type Section } from "./report.ts";
+import { isStarted, type Part, printParts, type Row } from "./measure.ts";
 
 interface Pair {
   /** `paraphrase`, or what makes the second another question; `hard` are several kinds at once. */
@@ -56,50 +55,41 @@ export function qualityOf(pairs: readonly Pair[]): Quality[] {
   });
 }
 
-export async function run(): Promise<Section[]> {
+export const parts: readonly Part[] = [
+  {
+    name: "cache-quality",
+    title: "What the semantic cache serves",
+    text:
+      `Pairs of questions that ask the same and pairs that do not, lexical embedder of ${dimension} dimensions. Cosine alone is\n` +
+      "what a cache without the gate would serve. By kind, the threshold is 0.8.",
+    study: true,
+    measure: async () => rows(),
+  },
+];
+
+function rows(): Row[] {
   const pairs = readPairs();
-  const same = pairs.filter(({ kind }) => kind === "paraphrase");
-  const equal = (list: readonly Pair[]) => list.filter(({ a, b }) => a === b).length;
-  const others = pairs.length - same.length;
-  const of = (count: number, all: number) => `${count} of ${all}`;
-  const rows = qualityOf(pairs).map((quality) => [
-    String(quality.threshold),
-    of(quality.hits, same.length),
-    of(quality.falseHits, others),
-    of(quality.gatedHits, same.length),
-    of(quality.gatedFalseHits, others),
+  const same = pairs.filter(({ kind }) => kind === "paraphrase").length;
+  const count = (name: string, value: number, better: Row["better"]): Row => ({ name, unit: "count", better, value });
+  const overall = qualityOf(pairs).flatMap(({ threshold, hits, falseHits, gatedHits, gatedFalseHits }) => [
+    count(`at ${threshold}, of ${same} paraphrases served, cosine`, hits, "none"),
+    count(`at ${threshold}, of ${pairs.length - same} others served, cosine`, falseHits, "none"),
+    count(`at ${threshold}, of ${same} paraphrases served, gated`, gatedHits, "higher"),
+    count(`at ${threshold}, of ${pairs.length - same} others served, gated`, gatedFalseHits, "lower"),
   ]);
-  rows.unshift(["direct only", of(equal(same), same.length), of(equal(pairs) - equal(same), others), "", ""]);
-  const kinds = [...new Set(pairs.map(({ kind }) => kind))];
-  const byKind = kinds.map((kind) => {
-    const quality = qualityOf(pairs.filter((pair) => pair.kind === kind)).find(({ threshold }) => threshold === 0.8);
-    const [plain, gated] =
-      kind === "paraphrase" ? (["hits", "gatedHits"] as const) : (["falseHits", "gatedFalseHits"] as const);
+  const kinds = [...new Set(pairs.map(({ kind }) => kind))].flatMap((kind) => {
+    const of = pairs.filter((pair) => pair.kind === kind);
+    const quality = qualityOf(of).find(({ threshold }) => threshold === 0.8);
+    const wanted = kind === "paraphrase";
+    const [plain, gated] = wanted ? [quality?.hits, quality?.gatedHits] : [quality?.falseHits, quality?.gatedFalseHits];
     return [
-      kind,
-      String(pairs.filter((pair) => pair.kind === kind).length),
-      String(quality?.[plain]),
-      String(quality?.[gated]),
+      count(`${kind}, of ${of.length} served, cosine`, plain ?? Number.NaN, "none"),
+      count(`${kind}, of ${of.length} served, gated`, gated ?? Number.NaN, wanted ? "higher" : "lower"),
     ];
   });
-  const [acceptedAtAll, compared] = crossed(pairs);
-  return [
-    {
-      title: "What the semantic cache serves",
-      text:
-        `${same.length} pairs of questions that ask the same and ${others} that do not, lexical embedder of ${dimension} ` +
-        "dimensions. Cosine alone is what a cache without the gate would serve.",
-      table: markdownTable(
-        ["threshold", "hits, cosine", "false hits, cosine", "hits, gated", "false hits, gated"],
-        rows,
-      ),
-    },
-    {
-      title: "By kind, at 0.8",
-      text: `Every question against every other one: of ${compared} pairs the gate alone, at any similarity, passes ${acceptedAtAll}.`,
-      table: markdownTable(["kind", "pairs", "served, cosine", "served, gated"], byKind),
-    },
-  ];
+  const [passed, compared] = crossed(pairs);
+  const everyPair = `of ${compared} pairs of any two questions, passed by the gate at any similarity`;
+  return [...overall, ...kinds, count(everyPair, passed, "lower")];
 }
 
 /** How many of all pairs of different questions the gate passes, and how many there are. */
@@ -122,4 +112,4 @@ function cosine(a: Float32Array, b: Float32Array): number {
   return sum;
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) console.log((await run()).map(renderSection).join("\n"));
+if (isStarted(import.meta.url)) await printParts(parts);

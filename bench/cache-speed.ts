@@ -2,7 +2,6 @@
  * What the cache costs: a direct hit on the front end's thread, a semantic search among many entries of one partition, an
  * entry's memory, and building the graph again. `npx tsx bench/cache-speed.ts`, with `--large` for 100,000 entries too.
  */
-import { fileURLToPath } from "node:url";
 import { SemanticCache } from "../src/cache/cache.ts";
 import { embedLexically } from "../src/cache/lexical.ts";
 import { packMessage } from "../src/cache/messages.ts";
@@ -11,7 +10,8 @@ import { startOwner } from "../src/cache/owner-thread.ts";
 import type { RequestFacts } from "../src/cache/partition.ts";
 import { placeOf } from "../src/cache/partition.ts";
 import { type SemanticCacheConfig, semanticCacheSchema } from "../src/config/cache.ts";
-import { markdownTable, renderSection, type Section } from "./report.ts";
+import { isStarted, type Part, printParts, type Row, rowsOf } from "./measure.ts";
+import type { Unit } from "./report.ts";
 
 const options = { cacheKey: "bench", ttlMs: 3_600_000, threshold: 0.8, type: "both", noStore: false } as const;
 const answer = {
@@ -47,14 +47,48 @@ function ownerOf(config: SemanticCacheConfig): IndexOwner {
   return new IndexOwner({ embedding, maxEntries, maxBytes, folder: null });
 }
 
-export async function run(ms: number, large: boolean): Promise<Section[]> {
-  const sections = [await directHits(ms), await thread(ms)];
-  for (const count of large ? [10_000, 100_000] : [10_000]) sections.push(await search(count, ms));
-  sections.push(await churn());
-  return sections;
+export const parts: readonly Part[] = [
+  {
+    name: "cache-lookup",
+    title: "Looking into the cache",
+    text:
+      "A direct hit for a request of 1 KB and an answer of 1 KB that this front end has, mean CPU of its thread; and a semantic\n" +
+      "hit through the owner's thread, one at a time, a partition of one entry.",
+    measure: async (ms) => [...(await embedding(ms)), ...(await directHits(ms)), ...(await throughThread(ms))],
+  },
+  searchPart("cache-search", 10_000),
+  searchPart("cache-search-large", 100_000),
+  {
+    name: "cache-churn",
+    title: "Ten times the cache's capacity",
+    text: "RSS of the process after each 2,000 entries, of which 2,000 fit.",
+    study: true,
+    measure: churn,
+  },
+];
+
+function searchPart(name: string, count: number): Part {
+  return {
+    name,
+    title: `Among ${count.toLocaleString("en")} entries of one partition`,
+    text:
+      "Owner and asker in one thread: message, embedding, search, gate. Entries are put one after the other; the graph is\n" +
+      "built beside, half of the time, as in the gateway. Memory is the growth of RSS, answers of 1 KB included.",
+    study: true,
+    measure: (ms) => search(count, ms),
+  };
 }
 
-async function directHits(ms: number): Promise<Section> {
+function row(name: string, value: number, unit: Unit = "µs", better: Row["better"] = "lower"): Row {
+  return { name, value, unit, better };
+}
+
+async function embedding(ms: number): Promise<Row[]> {
+  const text = question(1);
+  return rowsOf([{ name: "embedding a question", run: () => embedLexically(text, 384) }], ms);
+}
+
+async function directHits(ms: number): Promise<Row[]> {
   const config = configFor(1000);
   const owner = ownerOf(config);
   const cache = new SemanticCache({ config, ask: (message) => owner.handle(message) });
@@ -62,24 +96,19 @@ async function directHits(ms: number): Promise<Section> {
   const miss = await cache.lookup(request, options);
   if (miss.kind === "miss") cache.store(miss.ticket, answer);
   await cache.idle();
+  const kind = (await cache.lookup(request, options)).kind;
+  if (kind === "miss") throw new Error("the cache does not find what was stored");
   const whole = await cpuMicros(ms, () => cache.lookup(request, options));
   const place = await cpuMicros(ms, async () => placeOf(request, options.cacheKey, config));
   await owner.close();
-  return {
-    title: "A direct hit",
-    text: "CPU time of the front end's thread for a request of 1 KB and an answer of 1 KB that this front end has. µs, mean.",
-    table: markdownTable(
-      ["", "µs"],
-      [
-        ["lookup, whole (bar: 60)", whole.toFixed(1)],
-        ["of it canonical form and SHA-256", place.toFixed(1)],
-      ],
-    ),
-  };
+  return [
+    { ...row("direct hit, whole", whole, "CPU-µs"), bar: { most: 60 } },
+    row("direct hit, of it canonical form and SHA-256", place, "CPU-µs"),
+  ];
 }
 
 /** The same as in the gateway, without the supervisor between. */
-async function thread(ms: number): Promise<Section> {
+async function throughThread(ms: number): Promise<Row[]> {
   const config = configFor(1000);
   const filename = new URL("../workers/vector-index.ts", import.meta.url).href;
   const owner = startOwner({ filename, execArgv: ["--import", "tsx"], config, folder: null, onProblem: console.error });
@@ -92,17 +121,18 @@ async function thread(ms: number): Promise<Section> {
     const kind = (await cache.lookup(asked, { ...options, type: "semantic" })).kind;
     const latencies = await latenciesOf(ms, () => cache.lookup(asked, { ...options, type: "semantic" }));
     const busy = await cpuMicros(ms, () => cache.lookup(asked, { ...options, type: "semantic" }), true);
-    return {
-      title: "A semantic hit through the owner's thread",
-      text: `From lookup to answer (${kind}), one at a time, a partition of one entry. CPU is the asking thread's share of the loop.`,
-      table: markdownTable(["p50 µs", "p99 µs", "asking thread busy µs"], [[...latencies, busy.toFixed(0)]]),
-    };
+    if (kind === "miss") throw new Error("the cache does not find what was stored");
+    return [
+      row("semantic hit through the thread, p50", latencies[0]),
+      row("semantic hit through the thread, p99", latencies[1]),
+      row("semantic hit through the thread, asking thread busy", busy),
+    ];
   } finally {
     await owner.close();
   }
 }
 
-async function search(count: number, ms: number): Promise<Section> {
+async function search(count: number, ms: number): Promise<Row[]> {
   const config = configFor(count);
   const owner = ownerOf(config);
   const before = await memory();
@@ -111,7 +141,7 @@ async function search(count: number, ms: number): Promise<Section> {
   const filled = performance.now() - started;
   const scanned =
     count > 10_000
-      ? ["–", "–"]
+      ? undefined
       : await latenciesOf(Math.min(ms, 500), (turn) => find(owner, config, (turn * 7919) % count));
   const building = performance.now();
   await built(owner, config);
@@ -124,45 +154,33 @@ async function search(count: number, ms: number): Promise<Section> {
   const stats = await owner.answer({ op: "stats" });
   const counted = stats.kind === "stats" ? stats.stats.bytes / count : Number.NaN;
   await owner.close();
-  return {
-    title: `Among ${count.toLocaleString("en")} entries of one partition`,
-    text:
-      "Owner and asker in one thread: message, embedding, search, gate. Entries are put one after the other; the graph is " +
-      "built beside, half of the time, as in the gateway. Memory is the growth of RSS, answers of 1 KB included.",
-    table: markdownTable(
-      ["", ""],
-      [
-        ["put, µs", ((filled / count) * 1000).toFixed(0)],
-        ["search while all is scanned, p50 and p99 µs", scanned.join(" / ")],
-        ["search with the graph, p50 and p99 µs", `${p50} / ${p99}`],
-        ["paraphrases found", `${((100 * right) / sample).toFixed(1)} %`],
-        ["graph built after the last put in, s", (took / 1000).toFixed(1)],
-        ["memory of an entry, bytes", ((after - before) / count).toFixed(0)],
-        ["of it counted against max_bytes", counted.toFixed(0)],
-      ],
-    ),
-  };
+  return [
+    row("put", (filled / count) * 1000),
+    ...(scanned === undefined ? [] : [row("search while all is scanned, p50", scanned[0])]),
+    row("search with the graph, p50", p50),
+    row("search with the graph, p99", p99),
+    row("paraphrases found", (100 * right) / sample, "%", "higher"),
+    row("graph built after the last put in", took / 1000, "s"),
+    row("memory of an entry, KB", (after - before) / count / 1024, "count"),
+    row("of it counted against max_bytes, KB", counted / 1024, "count"),
+  ];
 }
 
 /** RSS while ten times as many entries as fit pass through. */
-async function churn(): Promise<Section> {
+async function churn(): Promise<Row[]> {
   const capacity = 2000;
   const config = configFor(capacity);
   const owner = ownerOf(config);
-  const rows: string[][] = [];
+  const rows: Row[] = [];
   for (let round = 1; round <= 10; round++) {
     for (let index = 0; index < capacity; index++) {
       await put(owner, config, round * capacity + index);
       if (index % 20 === 0) await new Promise((resolve) => setTimeout(resolve, 5));
     }
-    rows.push([`${round}×`, ((await memory()) / 1024 / 1024).toFixed(0)]);
+    rows.push(row(`${round} × 2,000 entries`, (await memory()) / 1024 / 1024, "MiB"));
   }
   await owner.close();
-  return {
-    title: "Ten times the capacity",
-    text: `RSS of the process in MB after each ${capacity} entries, of which ${capacity} fit.`,
-    table: markdownTable(["entries put", "MB"], rows),
-  };
+  return rows;
 }
 
 async function put(owner: IndexOwner, config: SemanticCacheConfig, index: number): Promise<void> {
@@ -194,12 +212,12 @@ async function built(owner: IndexOwner, config: SemanticCacheConfig): Promise<vo
   while (fast < 5) {
     await new Promise((resolve) => setTimeout(resolve, 50));
     const [p50] = await latenciesOf(20, (turn) => find(owner, config, turn % 1000));
-    fast = Number(p50) < 700 ? fast + 1 : 0;
+    fast = p50 < 700 ? fast + 1 : 0;
   }
 }
 
 /** @returns the median and the 99th percentile in µs */
-async function latenciesOf(ms: number, run: (turn: number) => Promise<unknown>): Promise<[string, string]> {
+async function latenciesOf(ms: number, run: (turn: number) => Promise<unknown>): Promise<[number, number]> {
   const taken: number[] = [];
   const end = performance.now() + ms;
   for (let turn = 0; performance.now() < end; turn++) {
@@ -209,7 +227,7 @@ async function latenciesOf(ms: number, run: (turn: number) => Promise<unknown>):
     if (turn % 50 === 0) await new Promise((resolve) => setImmediate(resolve));
   }
   taken.sort((a, b) => a - b);
-  const at = (share: number) => (taken[Math.floor(share * (taken.length - 1))] ?? Number.NaN).toFixed(0);
+  const at = (share: number) => taken[Math.floor(share * (taken.length - 1))] ?? Number.NaN;
   return [at(0.5), at(0.99)];
 }
 
@@ -235,10 +253,10 @@ async function memory(): Promise<number> {
   return process.memoryUsage().rss;
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const text = question(1);
-  const started = performance.now();
-  for (let turn = 0; turn < 2000; turn++) embedLexically(text, 384);
-  console.log(`Embedding a question: ${(((performance.now() - started) / 2000) * 1000).toFixed(0)} µs\n`);
-  console.log((await run(1500, process.argv.includes("--large"))).map(renderSection).join("\n"));
+if (isStarted(import.meta.url)) {
+  const large = process.argv.includes("--large");
+  await printParts(
+    parts.filter(({ name }) => large || name !== "cache-search-large"),
+    1500,
+  );
 }

@@ -3,8 +3,8 @@ import { parentPort } from "node:worker_threads";
 import { Bench } from "tinybench";
 import { Peer } from "../src/threads/peer.ts";
 import { sha256Hex } from "../src/upstream/sigv4.ts";
+import { ownThreadCpu } from "./gateway/process.ts";
 import type { HashOffers, HashSupervisorOffers } from "./hash.ts";
-import { ownThreadCpu } from "./process.ts";
 
 if (parentPort === null) throw new Error("this file is a thread of bench/hash.ts");
 

@@ -2,11 +2,10 @@
  * What the SHA-256 of a request body costs on a front end, and when the supervisor has a worker do it: the same threads
  * and messages as in the gateway. `npx tsx bench/hash.ts`.
  */
-import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import { Peer } from "../src/threads/peer.ts";
 import { startWorkerPool } from "../src/threads/worker-pool.ts";
-import { markdownTable, renderSection, type Section } from "./report.ts";
+import { isStarted, type Part, printParts, type Row } from "./measure.ts";
 
 /** What the front end's stand-in offers. */
 export interface HashOffers {
@@ -30,24 +29,35 @@ export interface HashFigures {
 const kib = 1024;
 const sizes = [64 * kib, 128 * kib, 256 * kib, 512 * kib, 1024 * kib, 2048 * kib, 8192 * kib];
 
-/** @param ms how long each of fourteen cases is measured */
-export async function run(ms: number): Promise<Section> {
+export const parts: readonly Part[] = [
+  {
+    name: "worker-hop",
+    title: "The hop to a worker, by size",
+    text:
+      "SHA-256 of a body on the front end's own thread, and by a worker: front end, supervisor, piscina and back. A body hashed\n" +
+      'inline holds up every other request of its thread for all of that time; of one that goes to a worker, only "front end\n' +
+      'busy" does. `src/threads/front-end.ts` sends bodies from 512 KiB to a worker.',
+    measure,
+  },
+];
+
+async function measure(ms: number): Promise<Row[]> {
   const pool = startWorkerPool(1);
   const thread = startThread(new URL("./hash-front-end.ts", import.meta.url));
   try {
     const frontEnd = new Peer<HashSupervisorOffers, HashOffers>(thread, { hash: (body) => pool.hash(body) });
     const failed = new Promise<never>((_resolve, reject) => thread.once("error", reject));
-    const rows: string[][] = [];
+    const rows: Row[] = [];
     for (const bytes of sizes) {
       const { inline, worker, busy } = await Promise.race([frontEnd.call("measure", { bytes, ms }), failed]);
       const size = bytes < 1024 * kib ? `${bytes / kib} KiB` : `${bytes / kib / kib} MiB`;
-      rows.push([size, milliseconds(inline), milliseconds(worker), milliseconds(busy)]);
+      rows.push(
+        { name: `${size}, inline`, unit: "µs", better: "lower", value: inline },
+        { name: `${size}, worker, until the answer`, unit: "µs", better: "lower", value: worker },
+        { name: `${size}, worker, front end busy`, unit: "CPU-µs", better: "lower", value: busy },
+      );
     }
-    return {
-      title: "Hashing a body",
-      text: "SHA-256 on the front end's own thread, and by a worker: front end, supervisor, piscina and back. A body hashed inline holds up every other request of its thread for all of that time; of one that goes to a worker, only the last column does. `src/threads/front-end.ts` sends bodies from 512 KiB to a worker. ms.",
-      table: markdownTable(["body", "inline", "worker, until the answer", "worker, front end busy"], rows),
-    };
+    return rows;
   } finally {
     await thread.terminate();
     await pool.close();
@@ -60,8 +70,4 @@ function startThread(file: URL): Worker {
   return new Worker(`import(${tsx}).then(({ tsImport }) => tsImport(${entry}, ${entry}))`, { eval: true });
 }
 
-function milliseconds(micros: number): string {
-  return (micros / 1000).toFixed(2);
-}
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) console.log(renderSection(await run(1000)));
+if (isStarted(import.meta.url)) await printParts(parts);

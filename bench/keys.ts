@@ -2,24 +2,17 @@
  * What choosing a key costs: ten keys, each strategy, alone and beside another thread that uses the same memory all the
  * time. One turn is a choice, the begin of the attempt and its end. `npx tsx bench/keys.ts`.
  */
-import { cpus } from "node:os";
-import { fileURLToPath } from "node:url";
 import { isMainThread, parentPort, workerData } from "node:worker_threads";
-import { Bench } from "tinybench";
 import type { Choosable } from "../src/keys/choose.ts";
 import { createKeyMemory } from "../src/keys/layout.ts";
 import { type ChoiceRequest, KeyRing } from "../src/keys/ring.ts";
 import { openKeyState } from "../src/keys/state.ts";
 import type { Strategy } from "../src/keys/strategies.ts";
 import { startTypescript } from "../test/keys/typescript-worker.ts";
-
-export interface KeysFigures {
-  /** Median microseconds for a choice with its attempt's begin and end, by what was measured. */
-  readonly alone: Readonly<Record<string, number>>;
-  readonly besideAnother: Readonly<Record<string, number>>;
-}
+import { isStarted, type Part, printParts, type Row, repeated, rowsOf } from "./measure.ts";
 
 const strategies: readonly Strategy[] = ["weighted", "adaptive", "least-busy", "latency"];
+const times = 20;
 const model = "us.anthropic.claude-sonnet-4-20250514-v1:0";
 const keys: readonly Choosable[] = Array.from({ length: 10 }, (_, index) => ({
   id: `key-${index}`,
@@ -32,38 +25,36 @@ const keys: readonly Choosable[] = Array.from({ length: 10 }, (_, index) => ({
 }));
 const slots = keys.map((_, index) => index);
 
-/** Measures for about twelve seconds, prints a table, and answers the figures. */
-export async function run(): Promise<KeysFigures> {
+export const parts: readonly Part[] = [
+  {
+    name: "key-choice",
+    title: "Choosing a key",
+    text:
+      "One of ten keys is chosen, its attempt begins and ends; alone, and beside another thread that does the same with the same\n" +
+      "memory all the time.",
+    measure,
+  },
+];
+
+async function measure(ms: number): Promise<Row[]> {
   const buffer = createKeyMemory();
-  const alone = await measure(buffer);
+  const alone = await rowsOf(casesOf(buffer), ms);
   const stop = new Int32Array(new SharedArrayBuffer(4));
   const worker = startTypescript(import.meta.url, { buffer, stop });
   await new Promise((resolve) => worker.once("message", resolve));
-  const besideAnother = await measure(buffer);
+  const beside = await rowsOf(casesOf(buffer), ms);
   Atomics.store(stop, 0, 1);
   await new Promise((resolve) => worker.once("exit", resolve));
-  console.log(`Choosing among 10 keys; Node ${process.version}, ${cpus()[0]?.model ?? "unknown processor"}`);
-  console.table(
-    Object.fromEntries(
-      Object.entries(alone).map(([name, median]) => [
-        name,
-        { "median µs": median.toFixed(2), "beside another thread": besideAnother[name]?.toFixed(2) },
-      ]),
-    ),
-  );
-  return { alone, besideAnother };
+  return [...alone, ...beside.map((row) => ({ ...row, name: `${row.name}, beside another thread` }))];
 }
 
-async function measure(buffer: SharedArrayBuffer): Promise<Record<string, number>> {
+function casesOf(buffer: SharedArrayBuffer) {
   const session = { id: "a session", scope: "vk_app" };
-  const bench = new Bench({ time: 800, warmupTime: 200 });
-  for (const strategy of strategies) {
-    bench.add(strategy, turn(buffer, strategy, { model }));
-  }
-  bench.add("weighted, session", turn(buffer, "weighted", { model, session }));
-  bench.add("weighted, each key with a cooling model", turn(withCooling(), "weighted", { model }));
-  await bench.run();
-  return Object.fromEntries(bench.tasks.map((task) => [task.name, median(task.result)]));
+  return [
+    ...strategies.map((strategy) => repeated(strategy, times, turn(buffer, strategy, { model }))),
+    repeated("weighted, session", times, turn(buffer, "weighted", { model, session })),
+    repeated("weighted, each key with a cooling model", times, turn(withCooling(), "weighted", { model })),
+  ];
 }
 
 function turn(buffer: SharedArrayBuffer, strategy: Strategy, request: ChoiceRequest<Choosable>): () => void {
@@ -88,11 +79,6 @@ function withCooling(): SharedArrayBuffer {
   return buffer;
 }
 
-function median(result: Bench["tasks"][number]["result"]): number {
-  if (result.state !== "completed") throw new Error(`the measurement ended as ${result.state}`);
-  return result.latency.p50 * 1000;
-}
-
 /** The other thread's part. */
 function disturb({ buffer, stop }: { buffer: SharedArrayBuffer; stop: Int32Array }): void {
   const once = turn(buffer, "weighted", { model });
@@ -101,4 +87,4 @@ function disturb({ buffer, stop }: { buffer: SharedArrayBuffer; stop: Int32Array
 }
 
 if (!isMainThread) disturb(workerData);
-else if (process.argv[1] === fileURLToPath(import.meta.url)) await run();
+else if (isStarted(import.meta.url)) await printParts(parts);

@@ -1,34 +1,56 @@
-/** Figures as text. */
+/** The result of a run, as it is written to JSON and read again. */
 
-/** A part of the benchmark page. */
+export type Unit = "CPU-µs" | "µs" | "ns" | "ms" | "s" | "/s" | "MiB" | "×" | "count" | "%";
+
+/** What a figure should be. */
+export type Bar = { readonly most: number } | { readonly least: number };
+
+export interface FigureSpec {
+  readonly name: string;
+  readonly unit: Unit;
+  /** `none`: it explains other figures, and no change of it is a regression. */
+  readonly better: "lower" | "higher" | "none";
+  readonly bar?: Bar;
+}
+
+export interface Figure extends FigureSpec {
+  /** The same in every run: what two runs are compared by. */
+  readonly id: string;
+  readonly section: string;
+  /** One for each round. */
+  readonly values: readonly number[];
+  /** Why there are no values. */
+  readonly problem?: string;
+}
+
 export interface Section {
   readonly title: string;
   /** What was measured and how, in Markdown. */
   readonly text: string;
-  readonly table: string;
 }
 
-export function renderSection({ title, text, table }: Section): string {
-  return `## ${title}\n\n${text}\n\n${table}\n`;
+export interface Report {
+  readonly format: 1;
+  /** ISO 8601. */
+  readonly date: string;
+  /** What was typed. */
+  readonly command: string;
+  readonly machine: string;
+  /** What was measured, and its version. */
+  readonly versions: Readonly<Record<string, string>>;
+  readonly sections: readonly Section[];
+  readonly figures: readonly Figure[];
 }
 
-/** A Markdown table whose first column is text and whose others are figures. */
-export function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
-  return [line(head), line(head.map((_, column) => (column === 0 ? "---" : "---:"))), ...rows.map(line)].join("\n");
+/** @throws Error when the text is not a report of this format */
+export function readReport(text: string): Report {
+  const report: unknown = JSON.parse(text);
+  if (typeof report !== "object" || report === null || !("format" in report) || report.format !== 1)
+    throw new Error("this is not a report of `npm run bench` in format 1");
+  return report as Report;
 }
 
-/** `median (min–max)`. */
-export function spread(values: readonly number[], digits: number): string {
-  const show = (value: number) =>
-    value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
-  return `${show(median(values))} (${show(Math.min(...values))}–${show(Math.max(...values))})`;
-}
-
-/** NaN of nothing. */
-export function median(values: readonly number[]): number {
-  const sorted = Float64Array.from(values).sort();
-  const middle = sorted.length / 2;
-  if (!Number.isInteger(middle)) return sorted[Math.floor(middle)] ?? Number.NaN;
-  return ((sorted[middle - 1] ?? Number.NaN) + (sorted[middle] ?? Number.NaN)) / 2;
+/** Something that a measurement needs is not there. What is thrown otherwise is a failure of what is measured. */
+export class NotMeasured extends Error {
+  override readonly name = "NotMeasured";
 }

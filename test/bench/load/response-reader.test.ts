@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { ResponseError, ResponseReader } from "../../bench/response-reader.ts";
+import { ResponseError, ResponseReader } from "../../../bench/load/response-reader.ts";
 
 const sized = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello";
 const chunked =
@@ -37,6 +37,17 @@ describe("an answer", () => {
       fc.property(cuts(chunked.length), (at) => {
         const { status, bodyBytes } = read(split(chunked, at));
         expect([status, bodyBytes]).toEqual([424, 31]);
+      }),
+    );
+  });
+
+  test("gives its body to whoever wants it", () => {
+    fc.assert(
+      fc.property(cuts(chunked.length), (at) => {
+        const body: Buffer[] = [];
+        // What is given is a view on what was read.
+        read(split(chunked, at), new ResponseReader((bytes) => body.push(Buffer.from(bytes))));
+        expect(Buffer.concat(body).toString()).toBe(`hello${"x".repeat(26)}`);
       }),
     );
   });

@@ -5,6 +5,8 @@ import { cpus, release, totalmem, type } from "node:os";
 import { createInterface } from "node:readline";
 
 export interface ChildOptions {
+  /** The program; Node by default. */
+  readonly command?: string;
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
@@ -13,7 +15,7 @@ export interface ChildOptions {
 const stopMs = 5000;
 const keptLines = 50;
 
-/** A Node process that speaks in lines of JSON. Those still running when this process ends are killed. */
+/** A process that may speak in lines of JSON. Those still running when this process ends are killed. */
 export class Child implements AsyncDisposable {
   readonly pid: number;
   readonly #name: string;
@@ -25,9 +27,12 @@ export class Child implements AsyncDisposable {
   #onLine: ((line: string) => void) | undefined;
   #onExit: (() => void) | undefined;
 
-  /** @param args what follows `node` on the command line */
+  /** @param args what follows the program's name on the command line */
   constructor(name: string, args: readonly string[], options: ChildOptions = {}) {
-    const child = spawn(process.execPath, args, { ...options, stdio: ["pipe", "pipe", "pipe"] });
+    const { command = process.execPath, ...rest } = options;
+    const child = spawn(command, args, { ...rest, stdio: ["pipe", "pipe", "pipe"] });
+    // A program that does not exist: without a listener the event would end this process.
+    child.once("error", (error) => this.#keep(error.message));
     if (child.pid === undefined) throw new Error(`${name} cannot be started`);
     this.pid = child.pid;
     this.#name = name;
@@ -110,23 +115,60 @@ function parse(line: string): unknown {
   }
 }
 
-/** CPU time of each thread of a process up to a moment. Microseconds by thread id. */
+/**
+ * A process and all that descend from it: a gateway may be started by a process that only watches it.
+ *
+ * @throws Error when there is no such process
+ */
+export function processTree(pid: number): number[] {
+  statFields(readFileSync(`/proc/${pid}/stat`, "utf8"));
+  const children = new Map<number, number[]>();
+  for (const entry of readdirSync("/proc")) {
+    const stat = /^\d+$/.test(entry) ? readIfThere(`/proc/${entry}/stat`) : undefined;
+    if (stat === undefined) continue;
+    const parent = Number(statFields(stat)[1]);
+    children.set(parent, [...(children.get(parent) ?? []), Number(entry)]);
+  }
+  const tree = [pid];
+  for (const one of tree) tree.push(...(children.get(one) ?? []));
+  return tree;
+}
+
+/** CPU time of each thread of some processes up to a moment. Microseconds by process and thread id. */
 export type CpuSample = ReadonlyMap<string, number>;
 
 /** `/proc/PID/stat` counts in these. Linux reports 100 a second to programs, whatever the kernel's own clock. */
 const microsPerTick = 10_000;
 
-/** @throws Error when there is no such process */
-export function sampleCpu(pid: number): CpuSample {
+/**
+ * User and system time, from each thread's `schedstat`, in nanoseconds; where the kernel has none, from `stat`, in ticks.
+ *
+ * @throws Error when the first process is not there; others may have ended
+ */
+export function sampleCpu(pids: readonly number[]): CpuSample {
   const sample = new Map<string, number>();
-  for (const thread of readdirSync(`/proc/${pid}/task`)) {
-    const nanoseconds = readIfThere(`/proc/${pid}/task/${thread}/schedstat`)?.split(" ")[0];
-    if (nanoseconds !== undefined) sample.set(thread, Number(nanoseconds) / 1000);
+  for (const [n, pid] of pids.entries()) {
+    for (const thread of threadsOf(pid, n > 0)) {
+      const file = `/proc/${pid}/task/${thread}`;
+      const nanoseconds = readIfThere(`${file}/schedstat`)?.split(" ")[0];
+      const stat = nanoseconds === undefined ? readIfThere(`${file}/stat`) : undefined;
+      if (nanoseconds !== undefined) sample.set(`${pid}/${thread}`, Number(nanoseconds) / 1000);
+      else if (stat !== undefined) sample.set(`${pid}/${thread}`, ticksOf(stat));
+    }
   }
-  return sample.size > 0 ? sample : new Map([["all", ticksOf(readFileSync(`/proc/${pid}/stat`, "utf8"))]]);
+  return sample;
 }
 
-/** CPU time between two samples of one process. Microseconds. A thread that has ended since does not count. */
+function threadsOf(pid: number, mayBeGone: boolean): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`);
+  } catch (error) {
+    if (mayBeGone && isGone(error)) return [];
+    throw error;
+  }
+}
+
+/** CPU time between two samples of the same processes. Microseconds. A thread that has ended since does not count. */
 export function cpuBetween(before: CpuSample, after: CpuSample): number {
   let sum = 0;
   for (const [thread, micros] of after) sum += micros - (before.get(thread) ?? 0);
@@ -138,28 +180,46 @@ export function ownThreadCpu(): number {
   return Number(readFileSync("/proc/thread-self/schedstat", "utf8").split(" ")[0]) / 1000;
 }
 
-/** User and system time of a line of `/proc/PID/stat`. The command, in parentheses, may itself hold both. */
+/** User and system time of a line of `/proc/PID/stat`. Microseconds. */
 function ticksOf(stat: string): number {
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const fields = statFields(stat);
   return (Number(fields[11]) + Number(fields[12])) * microsPerTick;
 }
 
-/** Resident memory of a process now, and at its highest. Bytes. */
-export function memoryOf(pid: number): { readonly now: number; readonly peak: number } {
-  const status = readFileSync(`/proc/${pid}/status`, "utf8");
-  const bytes = (name: string) => Number(new RegExp(`^${name}:\\s*(\\d+) kB$`, "m").exec(status)?.[1]) * 1024;
-  return { now: bytes("VmRSS"), peak: bytes("VmHWM") };
+/** What follows the command, which stands in parentheses and may itself hold both: the state, the parent and so on. */
+function statFields(stat: string): string[] {
+  return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+}
+
+/** Resident memory of a process and all that descend from it. Bytes. @throws Error when there is no such process */
+export function memoryOf(pid: number): number {
+  let bytes = 0;
+  for (const one of processTree(pid)) {
+    const status = one === pid ? readFileSync(`/proc/${one}/status`, "utf8") : readIfThere(`/proc/${one}/status`);
+    bytes += Number(/^VmRSS:\s*(\d+) kB$/m.exec(status ?? "")?.[1] ?? 0) * 1024;
+  }
+  return bytes;
+}
+
+/** Open files and sockets of a process and all that descend from it. */
+export function openFilesOf(pid: number): number {
+  let files = 0;
+  for (const one of processTree(pid)) files += readdirSync(`/proc/${one}/fd`).length;
+  return files;
 }
 
 function readIfThere(file: string): string | undefined {
   try {
     return readFileSync(file, "utf8");
   } catch (error) {
-    // Threads end between the listing and the reading, and a kernel may be built without these files.
-    if (error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ESRCH"))
-      return undefined;
+    // Threads and processes end between the listing and the reading, and a kernel may be built without these files.
+    if (isGone(error)) return undefined;
     throw error;
   }
+}
+
+function isGone(error: unknown): boolean {
+  return error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ESRCH");
 }
 
 /** The machine in one line. */

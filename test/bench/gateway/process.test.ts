@@ -1,5 +1,13 @@
 import { afterEach, describe, expect, test } from "vitest";
-import { Child, cpuBetween, memoryOf, ownThreadCpu, sampleCpu } from "../../bench/process.ts";
+import {
+  Child,
+  cpuBetween,
+  memoryOf,
+  openFilesOf,
+  ownThreadCpu,
+  processTree,
+  sampleCpu,
+} from "../../../bench/gateway/process.ts";
 
 const children: Child[] = [];
 afterEach(async () => {
@@ -30,12 +38,29 @@ describe("CPU time", () => {
       });
       console.log(JSON.stringify("ready"));`);
     await child.line(text, 5000);
-    const before = sampleCpu(child.pid);
+    const before = sampleCpu([child.pid]);
     child.write({});
     const used = Number(await child.line(text, 5000));
-    const counted = cpuBetween(before, sampleCpu(child.pid));
+    const counted = cpuBetween(before, sampleCpu([child.pid]));
     expect(used).toBeGreaterThan(20_000);
     expect(Math.abs(counted - used) / used).toBeLessThan(0.2);
+  });
+
+  test("counts the processes a process has started", async () => {
+    const inner = `while (process.cpuUsage().user < 300_000); console.log(1); setTimeout(() => 0, 5000);`;
+    const parent = start(`
+      const { spawn } = require("node:child_process");
+      const child = spawn(process.execPath, ["-e", ${JSON.stringify(inner)}], { stdio: ["ignore", "pipe", "ignore"] });
+      child.stdout.once("data", () => console.log(JSON.stringify(String(child.pid))));
+      process.on("SIGTERM", () => { child.kill(); process.exit(0); });`);
+    const pid = Number(await parent.line(text, 5000));
+    const tree = processTree(parent.pid);
+    expect(tree).toEqual([parent.pid, pid]);
+    expect(cpuBetween(new Map(), sampleCpu(tree)) - cpuBetween(new Map(), sampleCpu([parent.pid]))).toBeGreaterThan(
+      200_000,
+    );
+    expect(memoryOf(parent.pid)).toBeGreaterThan(memoryOf(pid));
+    expect(openFilesOf(parent.pid)).toBeGreaterThan(openFilesOf(pid));
   });
 
   test("never falls when a thread ends", () => {
@@ -63,7 +88,8 @@ describe("CPU time", () => {
   test("of a process that is gone is an error", async () => {
     const child = start("");
     await child.stop();
-    expect(() => sampleCpu(child.pid)).toThrow();
+    expect(() => sampleCpu([child.pid])).toThrow();
+    expect(() => processTree(child.pid)).toThrow();
   });
 });
 
@@ -71,9 +97,11 @@ describe("a child", () => {
   test("has its memory in bytes", async () => {
     const child = start('console.log("1"); setInterval(() => 0, 1000)');
     await child.line((line) => line, 5000);
-    const { now, peak } = memoryOf(child.pid);
-    expect(now).toBeGreaterThan(10 * 1024 * 1024);
-    expect(peak).toBeGreaterThanOrEqual(now);
+    expect(memoryOf(child.pid)).toBeGreaterThan(10 * 1024 * 1024);
+  });
+
+  test("that is no program is an error", () => {
+    expect(() => new Child("nothing", [], { command: "/there/is/no/such/program" })).toThrow(/cannot be started/);
   });
 
   test("that ends instead of speaking is reported with what it said", async () => {

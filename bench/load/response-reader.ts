@@ -16,8 +16,8 @@ const headEnd = Buffer.from("\r\n\r\n");
 const maxHeadBytes = 64 * 1024;
 
 /**
- * One answer at a time, framed by `content-length` or in chunks; the bytes may be split anywhere. Bodies are counted and
- * forgotten.
+ * One answer at a time, framed by `content-length` or in chunks; the bytes may be split anywhere. Bodies are counted,
+ * and forgotten where nobody asks for them.
  */
 export class ResponseReader {
   status = 0;
@@ -29,6 +29,12 @@ export class ResponseReader {
   #left = 0;
   #inExtension = false;
   #lineBytes = 0;
+  readonly #onBody: ((bytes: Buffer) => void) | undefined;
+
+  /** @param onBody is given the body's bytes as they come, without their framing */
+  constructor(onBody?: (bytes: Buffer) => void) {
+    this.#onBody = onBody;
+  }
 
   /** Expects the next answer. */
   reset(): void {
@@ -50,11 +56,11 @@ export class ResponseReader {
         case "head":
           return false;
         case "sized":
-          at += this.#take(bytes.length - at);
+          at += this.#take(bytes, at);
           if (this.#left === 0) this.#state = "complete";
           break;
         case "chunk":
-          at += this.#take(bytes.length - at);
+          at += this.#take(bytes, at);
           if (this.#left === 0) this.#state = "chunk end";
           break;
         case "size":
@@ -97,10 +103,11 @@ export class ResponseReader {
     return end + headEnd.length - before;
   }
 
-  #take(available: number): number {
-    const taken = Math.min(available, this.#left);
+  #take(bytes: Buffer, at: number): number {
+    const taken = Math.min(bytes.length - at, this.#left);
     this.#left -= taken;
     this.bodyBytes += taken;
+    this.#onBody?.(bytes.subarray(at, at + taken));
     return taken;
   }
 

@@ -1,0 +1,47 @@
+/** The micro benchmarks, all in one form: `npm run bench -- micro`. */
+import * as admission from "./admission.ts";
+import * as balance from "./balance.ts";
+import * as cacheQuality from "./cache-quality.ts";
+import * as cacheSpeed from "./cache-speed.ts";
+import * as frames from "./frames.ts";
+import * as hash from "./hash.ts";
+import * as keys from "./keys.ts";
+import type { Part, Row } from "./measure.ts";
+import type { Figure } from "./report.ts";
+import * as sign from "./sign.ts";
+import * as translate from "./translate.ts";
+
+const modules = [frames, sign, translate, keys, admission, cacheSpeed, hash, cacheQuality, balance];
+export const parts: readonly Part[] = modules.flatMap((module) => module.parts);
+
+/** How long and how often. */
+export interface MicroPace {
+  readonly rounds: number;
+  /** Each case in each round. Milliseconds. */
+  readonly caseMs: number;
+}
+
+export async function runMicro(
+  chosen: readonly Part[],
+  { rounds, caseMs }: MicroPace,
+  progress: (text: string) => void,
+): Promise<Figure[]> {
+  const measured = new Map<Part, (readonly Row[])[]>(chosen.map((part) => [part, []]));
+  for (let round = 1; round <= rounds; round++) {
+    for (const part of chosen) {
+      if (part.study === true && round > 1) continue;
+      progress(`micro, round ${round} of ${rounds}: ${part.name}`);
+      measured.get(part)?.push(await part.measure(caseMs));
+    }
+  }
+  return [...measured].flatMap(([part, rows]) => figuresOf(part, rows));
+}
+
+function figuresOf({ name: part, title }: Part, rounds: readonly (readonly Row[])[]): Figure[] {
+  return (rounds[0] ?? []).map(({ value: _first, ...spec }, n) => ({
+    ...spec,
+    id: `micro.${part}.${spec.name}`,
+    section: title,
+    values: rounds.map((rows) => rows[n]?.value ?? Number.NaN),
+  }));
+}

@@ -12,7 +12,10 @@ export function renderPage(report: Report): string {
       .join("")}`,
     "Figures are the median of the rounds, with the lowest and the highest in parentheses. A figure that could not be\nmeasured says why.\n",
   ];
-  if (bars.length > 0) parts.push(`## The bars\n\n${summary(bars)}\n\n${table(bars)}\n`);
+  if (bars.length > 0)
+    parts.push(
+      `## The bars\n\n${summary(bars)}\n\n${table(bars.map((figure) => ({ ...figure, name: `${figure.section}: ${figure.name}` })))}\n`,
+    );
   return [...parts, renderSections(report, "##")].join("\n");
 }
 

@@ -12,9 +12,10 @@ import { planPrefix } from "../load/traffic.ts";
  * - `governed`: a virtual key and its team, with two budgets and two rate limits
  * - `unobserved`, `observed`: `standard` with the request log off and no traces, and with the request log on and traces of
  *   one request in ten
- * - `crowd`: `standard`, for very many connections: what they leave behind is not to slow down other measurements
+ * - `crowd`, `large`: `standard`, for very many connections and for very large bodies: what they leave behind is not to
+ *   weigh on other measurements
  */
-export const gatewayNames = ["bare", "standard", "governed", "unobserved", "observed", "crowd"] as const;
+export const gatewayNames = ["bare", "standard", "governed", "unobserved", "observed", "crowd", "large"] as const;
 export type GatewayName = (typeof gatewayNames)[number];
 
 export const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -40,6 +41,7 @@ export function configFor(name: GatewayName, origin: string): object {
       return gateway(origin, {});
     case "standard":
     case "crowd":
+    case "large":
       return gateway(origin, { governance: oneBudget() });
     case "governed":
       return gateway(origin, { governance: twoBudgets() });

@@ -20,6 +20,8 @@ export interface GivenPeer {
   readonly pid: number | undefined;
 }
 
+/** Found on the PATH. */
+const nginx = "nginx";
 const portkeyPackage = "@portkey-ai/gateway";
 const portkeyVersion = "1.15.2";
 const installMs = 120_000;
@@ -27,7 +29,7 @@ const listenMs = 20_000;
 
 /** nginx with one worker and no log, passing everything on over kept connections: the least a proxy can cost. */
 export async function startNginx(stage: Stage): Promise<Peer> {
-  const asked = spawnSync("nginx", ["-v"], { encoding: "utf8" });
+  const asked = spawnSync(nginx, ["-v"], { encoding: "utf8" });
   if (asked.error !== undefined) throw new NotMeasured("nginx is not on the PATH");
   const port = await freePort();
   const folder = join(stage.folder, "nginx");
@@ -35,7 +37,7 @@ export async function startNginx(stage: Stage): Promise<Peer> {
   const config = join(folder, "nginx.conf");
   writeFileSync(config, nginxConfig(folder, port, (await stage.upstream()).port));
   const args = ["-c", config, "-p", folder, "-e", join(folder, "error.log")];
-  const child = stage.start("nginx", args, { command: "nginx", cwd: folder });
+  const child = stage.start("nginx", args, { command: nginx, cwd: folder });
   await listening(port);
   const version = /nginx\/(\S+)/.exec(asked.stderr)?.[1] ?? "of unknown version";
   return { pid: child.pid, port, prefix: "", headers: {}, version };

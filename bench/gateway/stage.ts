@@ -37,6 +37,9 @@ export type Streams = ForServer<StreamsJob>;
 const startMs = 20_000;
 /** Beyond a job's own time. */
 const answerMs = 30_000;
+const upstreamFile = new URL("../load/upstream.ts", import.meta.url);
+const loadFile = new URL("../load/load.ts", import.meta.url);
+
 export class Stage implements AsyncDisposable {
   readonly folder = mkdtempSync(join(tmpdir(), "bifrost-bench-"));
   readonly #removeFolder = () => rmSync(this.folder, { recursive: true, force: true });
@@ -56,7 +59,7 @@ export class Stage implements AsyncDisposable {
   /** The fake Bedrock and OpenAI. */
   upstream(): Promise<Server> {
     this.#upstream ??= (async () => {
-      const child = this.start("the fake upstream", script("upstream.ts", String(this.#upstreamPort)), { cwd: root });
+      const child = this.start("the fake upstream", script(upstreamFile, String(this.#upstreamPort)), { cwd: root });
       return { pid: child.pid, port: await child.line(portOf, startMs), prefix: "", headers: {} };
     })();
     return this.#upstream;
@@ -119,6 +122,7 @@ export class Stage implements AsyncDisposable {
   async load(load: Load): Promise<JobResult> {
     const result = await this.tryLoad(load);
     if (result.errors > 0) throw new Error(`${result.errors} requests failed: ${result.firstError}`);
+    if (result.requests === 0) throw new Error(`no request was answered within ${load.measureMs} ms`);
     return result;
   }
 
@@ -143,7 +147,7 @@ export class Stage implements AsyncDisposable {
   }
 
   async #generate<Result>(job: Job | StreamsJob, ms: number, is: (line: unknown) => line is Result): Promise<Result> {
-    const generator = this.#free.pop() ?? this.start("the load generator", script("load.ts"), { cwd: root });
+    const generator = this.#free.pop() ?? this.start("the load generator", script(loadFile), { cwd: root });
     generator.write(job);
     const result = await generator.line((line) => (is(line) ? line : undefined), ms + answerMs);
     this.#free.push(generator);
@@ -170,8 +174,8 @@ function addressed(server: Server, path: string) {
   return { port, path: `${prefix}${path}`, headers, watch: pid === undefined ? [] : [pid] };
 }
 
-function script(file: "load.ts" | "upstream.ts", ...args: readonly string[]): string[] {
-  return ["--import", "tsx", fileURLToPath(new URL(`../load/${file}`, import.meta.url)), ...args];
+function script(file: URL, ...args: readonly string[]): string[] {
+  return ["--import", "tsx", fileURLToPath(file), ...args];
 }
 
 function portOf(line: unknown): number | undefined {

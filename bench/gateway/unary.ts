@@ -1,6 +1,6 @@
 /** Scenarios of whole answers: what a request costs, plain and with all that a gateway does beside it. */
 import { NotMeasured } from "../report.ts";
-import { checkConfig } from "./configs.ts";
+import { checkConfig, type GatewayName } from "./configs.ts";
 import {
   chat,
   cpuOf,
@@ -100,7 +100,7 @@ export const unary: readonly Scenario[] = [
     section: sizes,
     figures: both((lane) => cpu(`an answer of 100 KB, ${laneNames[lane]}`)),
     measure: (setting) =>
-      eachLane(setting, async (server, lane) =>
+      eachLane(setting, "standard", async (server, lane) =>
         cpuOf(await through(setting, server, lane, { plan: { kind: "answer", kilobytes: 100 } })),
       ),
   }),
@@ -133,12 +133,16 @@ async function addedCpu(setting: Setting, without: Server, having: Server): Prom
 }
 
 function sized(body: "10 KB" | "100 KB" | "5 MB" | "history", name: string, connections: number): Scenario {
+  const isSlow = connections < 64;
   return scenario({
     name: `size-${body.replace(" ", "").toLowerCase()}`,
     section: sizes,
     figures: both((lane) => cpu(`${name}, ${laneNames[lane]}`)),
     measure: (setting) =>
-      eachLane(setting, async (server, lane) => cpuOf(await through(setting, server, lane, { body, connections }))),
+      eachLane(setting, isSlow ? "large" : "standard", async (server, lane) => {
+        const measureMs = isSlow ? setting.pace.latencyMs : setting.pace.measureMs;
+        return cpuOf(await through(setting, server, lane, { body, connections, measureMs }));
+      }),
   });
 }
 
@@ -206,8 +210,8 @@ export function peerScenario(name: string, peer: () => Promise<Server>, bar?: { 
   });
 }
 
-async function eachLane(setting: Setting, measure: (server: Server, lane: Lane) => Promise<number>) {
-  const server = await setting.stage.gateway("standard");
+async function eachLane(setting: Setting, name: GatewayName, measure: (server: Server, lane: Lane) => Promise<number>) {
+  const server = await setting.stage.gateway(name);
   return { relay: await measure(server, "relay"), translate: await measure(server, "translate") };
 }
 

@@ -55,21 +55,12 @@ export function planIn(text: string): Plan | undefined {
   const found = /bench\.([a-z]+)-(\d*)-?(\d*)/.exec(text);
   if (found === null) return undefined;
   const [first, second] = [Number(found[2]), Number(found[3])];
-  switch (found[1]) {
-    case "delay":
-      return { kind: "delay", ms: first };
-    case "answer":
-      return { kind: "answer", kilobytes: first };
-    case "events":
-      return { kind: "events", count: first, gapMs: second };
-    case "fail":
-      return { kind: "fail", status: first };
-    case "cut":
-      return { kind: "cut" };
-    case undefined:
-    default:
-      return undefined;
-  }
+  const kind = found[1];
+  if (kind === "delay") return { kind, ms: first };
+  if (kind === "answer") return { kind, kilobytes: first };
+  if (kind === "events") return { kind, count: first, gapMs: second };
+  if (kind === "fail") return { kind, status: first };
+  return kind === "cut" ? { kind } : undefined;
 }
 
 const lorem = "The quick brown fox jumps over the lazy dog, and nobody minds. ";

@@ -15,6 +15,11 @@ export interface ChildOptions {
 const stopMs = 5000;
 const keptLines = 50;
 
+const running = new Set<ChildProcess>();
+process.once("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+
 /** A process that may speak in lines of JSON. Those still running when this process ends are killed. */
 export class Child implements AsyncDisposable {
   readonly pid: number;
@@ -37,13 +42,12 @@ export class Child implements AsyncDisposable {
     this.pid = child.pid;
     this.#name = name;
     this.#process = child;
-    const kill = () => child.kill("SIGKILL");
-    process.once("exit", kill);
+    running.add(child);
     this.#exited = new Promise((resolve) => {
       // Not "exit": what it said last may not have been read by then.
       child.once("close", () => {
         this.#ended = true;
-        process.off("exit", kill);
+        running.delete(child);
         this.#onExit?.();
         resolve();
       });

@@ -59,8 +59,8 @@ const curves: readonly Curve[] = [
       memory: { name: "memory", unit: "MiB", better: "lower" },
     },
     measure: async (setting, server) => {
-      const large = await through(setting, server, "relay", { body: "5 MB", connections: 8 });
       const measureMs = setting.pace.latencyMs;
+      const large = await through(setting, server, "relay", { measureMs, body: "5 MB", connections: 8 });
       const [small] = await Promise.all([
         through(setting, server, "relay", { rate: smallRate, measureMs }),
         through(setting, server, "relay", { rate: largeRate, measureMs, body: "5 MB", connections: 8, coarse: true }),

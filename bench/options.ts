@@ -59,7 +59,7 @@ rounds lie apart in A, the same in B, and the tolerance; fewer than three rounds
 nginx is used when it is on the PATH. Portkey is installed from npm into ~/.cache/bifrost-bench when it is first needed.
 `;
 
-const thorough: Pace = { rounds: 5, warmupMs: 300, measureMs: 1000, latencyMs: 2500, holdMs: 3000, restMs: 10_000 };
+const thorough: Pace = { rounds: 5, warmupMs: 300, measureMs: 900, latencyMs: 2300, holdMs: 2500, restMs: 10_000 };
 const quick: Pace = { rounds: 1, warmupMs: 150, measureMs: 300, latencyMs: 1000, holdMs: 1000, restMs: 2000 };
 const microPace: MicroPace = { rounds: 3, caseMs: 150 };
 const microQuick: MicroPace = { rounds: 1, caseMs: 50 };

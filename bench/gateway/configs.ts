@@ -1,21 +1,18 @@
 /** The gateways that are measured: one configuration each, all in front of the fake upstream as Bedrock and as OpenAI. */
-import { spawnSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { inherited, relayConfig } from "../../test/support/gateway.ts";
+import { relayConfig } from "../../test/support/gateway.ts";
 import { planPrefix } from "../load/traffic.ts";
 
 /**
  * - `bare`: no virtual keys
  * - `standard`: a virtual key with one budget and one rate limit
  * - `governed`: a virtual key and its team, with two budgets and two rate limits
- * - `unobserved`, `observed`: `standard` with the request log off and no traces, and with the request log on and traces of
- *   one request in ten
+ * - `observed`: `standard`, with the request log on and traces of one request in ten
  * - `crowd`, `large`: `standard`, for very many connections and for very large bodies: what they leave behind is not to
  *   weigh on other measurements
  */
-export const gatewayNames = ["bare", "standard", "governed", "unobserved", "observed", "crowd", "large"] as const;
+export const gatewayNames = ["bare", "standard", "governed", "observed", "crowd", "large"] as const;
 export type GatewayName = (typeof gatewayNames)[number];
 
 export const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -27,6 +24,8 @@ export const gatewayEntry = join(root, "dist", "server.js");
 export const failingProvider = "failing";
 
 const virtualKey = "sk-bf-bench";
+const unobserved = { request_log: { enabled: false } };
+const tracedPart = 0.1;
 const tooMuch = 1_000_000_000;
 
 /** Sent with every request to that gateway. */
@@ -38,19 +37,17 @@ export function headersFor(name: GatewayName): Readonly<Record<string, string>> 
 export function configFor(name: GatewayName, origin: string): object {
   switch (name) {
     case "bare":
-      return gateway(origin, {});
+      return gateway(origin, { observability: unobserved });
     case "standard":
     case "crowd":
     case "large":
-      return gateway(origin, { governance: oneBudget() });
+      return gateway(origin, { governance: oneBudget(), observability: unobserved });
     case "governed":
-      return gateway(origin, { governance: twoBudgets() });
-    case "unobserved":
-      return gateway(origin, { governance: oneBudget(), observability: { request_log: { enabled: false } } });
+      return gateway(origin, { governance: twoBudgets(), observability: unobserved });
     case "observed":
       return gateway(origin, {
         governance: oneBudget(),
-        observability: { request_log: { enabled: true }, otel: { endpoint: origin, sample_ratio: 0.1 } },
+        observability: { request_log: { enabled: true }, otel: { endpoint: origin, sample_ratio: tracedPart } },
       });
   }
 }
@@ -101,21 +98,4 @@ function limit(): object {
 function prices(): object {
   const cost = { input_cost_per_token: 0.000_001, output_cost_per_token: 0.000_002 };
   return { pricing_overrides: [{ model: `${planPrefix}*`, match_type: "wildcard", ...cost }] };
-}
-
-/**
- * Asks the compiled gateway whether it takes a configuration.
- *
- * @param folder for the file
- * @returns what it says against it, in one line
- */
-export function checkConfig(name: GatewayName, origin: string, folder: string): string | undefined {
-  const file = join(folder, `${name}-check.json`);
-  writeFileSync(file, JSON.stringify(configFor(name, origin)));
-  const { status, stderr } = spawnSync(process.execPath, [gatewayEntry, "--check", "--config", file], {
-    encoding: "utf8",
-    env: inherited(),
-  });
-  if (status === 0) return undefined;
-  return stderr.split("\n").slice(1).join(" ").trim() || `--check ended with ${status}`;
 }

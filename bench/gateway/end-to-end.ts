@@ -27,7 +27,7 @@ export interface Options {
   readonly progress: (text: string) => void;
 }
 
-const warmUpMs = 500;
+const usualWarmUpMs = 500;
 
 /** Names of all scenarios. */
 export function scenarioNames(peers: readonly GivenPeer[]): string[] {
@@ -51,7 +51,7 @@ export async function runEndToEnd({ pace, peers, upstreamPort, only, progress }:
   await compareAnswers(setting);
   for (const [n, run] of rounds.entries()) {
     progress(`warming up ${n + 1} of ${rounds.length}: ${run.scenario.name}`);
-    await run.warmUp({ stage, pace: shortened(pace) });
+    await run.warmUp({ stage, pace: warmUpPace(pace, run.scenario) });
   }
   for (let round = 1; round <= pace.rounds; round++) {
     for (const [n, run] of rounds.entries()) {
@@ -109,8 +109,9 @@ function once<Result>(start: () => Promise<Result>): () => Promise<Result> {
 }
 
 /** Compiled code is what is measured, so every scenario runs once before the first round; what it says is forgotten. */
-function shortened(pace: Pace): Pace {
-  const measureMs = Math.min(warmUpMs, pace.measureMs);
+function warmUpPace(pace: Pace, { warmUpMs }: Scenario): Pace {
+  const measureMs =
+    warmUpMs === undefined ? Math.min(usualWarmUpMs, pace.measureMs) : Math.min(warmUpMs, 4 * pace.measureMs);
   return { ...pace, measureMs, latencyMs: measureMs, holdMs: measureMs };
 }
 
@@ -150,7 +151,10 @@ class ScenarioRun {
   async measure(setting: Setting): Promise<void> {
     if (this.#problem !== undefined) return;
     try {
-      this.#rounds.push(await this.scenario.measure(setting));
+      const values = await this.scenario.measure(setting);
+      const missing = Object.keys(this.scenario.figures).find((key) => !Number.isFinite(values[key]));
+      if (missing !== undefined) throw new Error(`${this.scenario.name} has no value for ${missing}`);
+      this.#rounds.push(values);
     } catch (error) {
       this.#problem = error instanceof Error ? error.message : String(error);
       this.failed = !(error instanceof NotMeasured);

@@ -39,6 +39,8 @@ export interface Scenario<Key extends string = string> {
   readonly name: string;
   readonly section: Section;
   readonly figures: Readonly<Record<Key, FigureSpec>>;
+  /** Of each window before the first round, where the usual is too short: a gateway that no other scenario uses. Milliseconds. */
+  readonly warmUpMs?: number;
   /** After the rounds, and once. */
   readonly once?: boolean;
   /** A value for each of the figures. @throws NotMeasured when something it needs is not there */

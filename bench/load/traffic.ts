@@ -13,6 +13,10 @@ export const openaiModel = "gpt-4o";
 /** Where an OpenAI server answers. */
 export const chatPath = "/v1/chat/completions";
 
+/** Where the fake takes traces over OTLP/HTTP, and where it says how many such messages have come. */
+export const tracesPath = "/v1/traces";
+export const tracesReceivedPath = "/traces-received";
+
 /** All events of a stream that is sent at once, the last two being `messageStop` and `metadata`. */
 export const framesPerStream = 200;
 

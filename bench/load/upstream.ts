@@ -15,6 +15,8 @@ import {
   type StreamForm,
   sharedClock,
   timedText,
+  tracesPath,
+  tracesReceivedPath,
   wholeStream,
 } from "./traffic.ts";
 
@@ -46,6 +48,7 @@ const openai: Api = {
   makeAnswer: chatAnswer,
   bursts: groupFrames(wholeStream(chatStream)),
 };
+let traces = 0;
 const longAnswers = new Map<string, string>();
 
 const app = uws.App().any("/*", (res, req) => {
@@ -91,7 +94,10 @@ interface Exchange {
 
 function respond(exchange: Exchange, streams: boolean, plan: Plan | undefined, path: string): void {
   const { api } = exchange;
-  if (path === "/v1/traces") answerWhole(exchange, "{}");
+  if (path === tracesPath) {
+    traces++;
+    answerWhole(exchange, "{}");
+  } else if (path === tracesReceivedPath) answerWhole(exchange, String(traces));
   else if (plan !== undefined) follow(exchange, plan, streams);
   else if (!streams) answerWhole(exchange, api.answer);
   // This callback is corked as a whole already, so bursts get their corks after it.

@@ -45,7 +45,9 @@ function incomparable(before: Figure, after: Figure | undefined, sameMachine: bo
   if (after.values.length === 0) return undefined;
   if (!sameMachine && before.unit !== "×") return "another machine";
   const rounds = Math.min(before.values.length, after.values.length);
-  return rounds < fewestRounds ? `${rounds} rounds say nothing about noise` : undefined;
+  return rounds < fewestRounds
+    ? `${rounds === 1 ? "one round says" : "two rounds say"} nothing about noise`
+    : undefined;
 }
 
 function changeOf(before: Figure, after: Figure, tolerance: number): Change {

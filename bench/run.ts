@@ -114,6 +114,7 @@ function refuse(problem: string): number {
   return 2;
 }
 
+/** With the seconds since the start. */
 function progress(text: string): void {
-  process.stderr.write(`${text}\n`);
+  process.stderr.write(`${(performance.now() / 1000).toFixed(0).padStart(4)} s  ${text}\n`);
 }

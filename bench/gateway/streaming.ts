@@ -32,7 +32,7 @@ const thousand = {
 const burstBars: Readonly<Record<Lane, number>> = { relay: 5, translate: 6 };
 const firstByteRate = 200;
 const mib = 1024 * 1024;
-const ramped = { streams: 1000, gapMs: 50, rampMs: 1000 };
+const thousandOfTwenty = { streams: 1000, gapMs: 50 };
 
 /** Bytes of a translated burst, which only the gateway knows. */
 const lengths = new WeakMap<Server, Promise<number>>();
@@ -112,5 +112,6 @@ function paced(): Scenario {
 }
 
 function thousandStreams(setting: Setting, server: Server, lane: Lane) {
-  return openStreams(setting, server, lane, { ...ramped, holdMs: setting.pace.holdMs });
+  const { holdMs } = setting.pace;
+  return openStreams(setting, server, lane, { ...thousandOfTwenty, holdMs, rampMs: holdMs < 1000 ? 500 : 1000 });
 }

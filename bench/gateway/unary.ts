@@ -56,7 +56,7 @@ export const unary: readonly Scenario[] = [
       relayRate: rate("relay, standard"),
       translateRate: rate("translate to OpenAI, standard"),
       direct: { name: "the fake upstream asked directly: its own", unit: "CPU-µs", better: "none" },
-      directRate: { name: "the fake upstream asked directly", unit: "/s", better: "none" },
+      directRate: { name: "the fake upstream asked directly: requests", unit: "/s", better: "none" },
     },
     measure: async (setting) => {
       const [bare, standard] = [await setting.stage.gateway("bare"), await setting.stage.gateway("standard")];
@@ -251,5 +251,5 @@ function cpu(name: string, bar?: { readonly most: number }) {
 }
 
 function rate(name: string) {
-  return { name, unit: "/s", better: "higher" } as const;
+  return { name: `${name}: requests`, unit: "/s", better: "higher" } as const;
 }

@@ -7,11 +7,13 @@ import * as frames from "./frames.ts";
 import * as hash from "./hash.ts";
 import * as keys from "./keys.ts";
 import type { Part, Row } from "./measure.ts";
+import * as metrics from "./metrics.ts";
 import type { Figure } from "./report.ts";
 import * as sign from "./sign.ts";
+import * as traces from "./traces.ts";
 import * as translate from "./translate.ts";
 
-const modules = [frames, sign, translate, keys, admission, cacheSpeed, hash, cacheQuality, balance];
+const modules = [frames, sign, translate, keys, admission, cacheSpeed, hash, metrics, traces, cacheQuality, balance];
 export const parts: readonly Part[] = modules.flatMap((module) => module.parts);
 
 /** How long and how often. */

@@ -6,7 +6,7 @@ import { gzipSync } from "node:zlib";
 import { exportBody, spansOf } from "../src/telemetry/spans.ts";
 import { beginTrace, formatTraceparent, newSpanId } from "../src/telemetry/trace-context.ts";
 import { attemptOf, recordOf } from "../test/telemetry/kit.ts";
-import { medians } from "./measure.ts";
+import { type Case, isStarted, type Part, printParts, repeated, rowsOf } from "./measure.ts";
 
 const parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const identity = {
@@ -28,32 +28,29 @@ const context = {
 };
 const resource = new Map([["service.name", "bifrost"]]);
 const scope = { name: "bifrost-ts", version: "0.0.0" };
-const hundred = Array.from({ length: 100 }, () => spansOf(record, trace, context)).flat();
-const body = exportBody(hundred, resource, scope);
-
 const times = 100;
-function repeat(run: () => unknown): () => void {
-  return () => {
-    for (let index = 0; index < times; index++) run();
-  };
-}
 
-const cases = [
-  { name: "a new trace, its ids and its traceparent", run: repeat(begin), times },
+export const parts: readonly Part[] = [
   {
-    name: "a client's trace",
-    run: repeat(() => formatTraceparent(beginTrace(parent, undefined, 1), newSpanId())),
-    times,
+    name: "traces",
+    title: "Traces",
+    text: "What a traced request costs its front end. Spans are sent by the hundred requests, three spans each.",
+    measure: (ms) => rowsOf(casesOf(), ms),
   },
-  { name: "three spans as text", run: repeat(() => spansOf(record, trace, context)), times },
-  { name: "the body of 300 spans", run: () => exportBody(hundred, resource, scope) },
-  { name: "its compression (beside the thread)", run: () => gzipSync(body, { level: 1 }) },
 ];
 
-function begin(): string {
-  return formatTraceparent(beginTrace(undefined, undefined, 1), newSpanId());
+function casesOf(): Case[] {
+  const hundred = Array.from({ length: 100 }, () => spansOf(record, trace, context)).flat();
+  const body = exportBody(hundred, resource, scope);
+  return [
+    repeated("a new trace, its ids and its traceparent", times, () =>
+      formatTraceparent(beginTrace(undefined, undefined, 1), newSpanId()),
+    ),
+    repeated("a client's trace", times, () => formatTraceparent(beginTrace(parent, undefined, 1), newSpanId())),
+    repeated("three spans as text", times, () => spansOf(record, trace, context)),
+    { name: "the body of 300 spans", run: () => exportBody(hundred, resource, scope) },
+    { name: "its compression (beside the thread)", run: () => gzipSync(body, { level: 1 }) },
+  ];
 }
 
-const figures = await medians(cases, 1000);
-console.log(`Traces; Node ${process.version}; 300 spans are ${Math.round(body.length / 1024)} KiB`);
-console.table(Object.fromEntries(cases.map(({ name }, index) => [name, { "median µs": figures[index]?.toFixed(2) }])));
+if (isStarted(import.meta.url)) await printParts(parts);

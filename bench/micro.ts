@@ -9,11 +9,25 @@ import * as keys from "./keys.ts";
 import type { Part, Row } from "./measure.ts";
 import * as metrics from "./metrics.ts";
 import type { Figure } from "./report.ts";
+import * as requestLog from "./request-log.ts";
 import * as sign from "./sign.ts";
 import * as traces from "./traces.ts";
 import * as translate from "./translate.ts";
 
-const modules = [frames, sign, translate, keys, admission, cacheSpeed, hash, metrics, traces, cacheQuality, balance];
+const modules = [
+  frames,
+  sign,
+  translate,
+  keys,
+  admission,
+  cacheSpeed,
+  hash,
+  metrics,
+  traces,
+  requestLog,
+  cacheQuality,
+  balance,
+];
 export const parts: readonly Part[] = modules.flatMap((module) => module.parts);
 
 /** How long and how often. */

@@ -3,7 +3,7 @@
  * into SQLite. `npx tsx bench/request-log.ts`.
  */
 import { mkdtempSync, rmSync } from "node:fs";
-import { cpus, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openSqliteLog } from "../src/store/log-sqlite.ts";
 import { kept } from "../src/telemetry/log-content.ts";
@@ -11,7 +11,7 @@ import { packable, packBatch, unpackBatch } from "../src/telemetry/log-pack.ts";
 import { Redactor } from "../src/telemetry/redactor.ts";
 import { RequestLog } from "../src/telemetry/request-log.ts";
 import { attemptOf, recordOf } from "../test/telemetry/kit.ts";
-import { type Case, medians } from "./measure.ts";
+import { type Case, isStarted, type Part, printParts, type Row, rowsOf } from "./measure.ts";
 
 const batchRows = 128;
 const key = { id: "vk_app", name: "app" };
@@ -27,8 +27,15 @@ const plain = recordOf({
 });
 const talkative = recordOf({ ...plain, content: { request: text, answer: text, logged: true, traced: false } });
 
-const folder = mkdtempSync(join(tmpdir(), "bifrost-bench-log-"));
-const store = await openSqliteLog(join(folder, "logs.db"));
+export const parts: readonly Part[] = [
+  {
+    name: "request-log",
+    title: "The request log",
+    text: "A row on the front end, taken and packed, and in the store, unpacked, cleaned and inserted into SQLite; for each row.",
+    measure,
+  },
+];
+
 const keeping = {
   redactor: new Redactor(["a secret of ours", "another one"]),
   sealer: undefined,
@@ -49,9 +56,6 @@ function batchOf(one: typeof plain): Uint8Array {
   return bytes;
 }
 
-const log = new RequestLog({ send: async () => "stored", onDropped: () => undefined, enabled: true });
-const off = new RequestLog({ send: async () => "stored", onDropped: () => undefined, enabled: false });
-
 /** Per row; batches are flushed as they are while the gateway serves. */
 const added = (name: string, to: RequestLog, one: typeof plain): Case => ({
   name,
@@ -62,33 +66,35 @@ const added = (name: string, to: RequestLog, one: typeof plain): Case => ({
   },
 });
 
-const cases: Case[] = [
-  added("front end: add and pack", log, plain),
-  added("front end: add and pack, with 4 KB of content", log, talkative),
-  added("front end: switched off", off, plain),
-  { name: "store: unpack", times: batchRows, run: () => unpackBatch(batchOf(plain)) },
-  {
-    name: "store: unpack, clean, insert",
-    times: batchRows,
-    run: () => store.append(unpackBatch(batchOf(plain)).map((entry) => kept(entry, keeping))),
-  },
-  {
-    name: "store: the same with 4 KB of content",
-    times: batchRows,
-    run: () => store.append(unpackBatch(batchOf(talkative)).map((entry) => kept(entry, keeping))),
-  },
-];
+async function measure(ms: number): Promise<Row[]> {
+  const folder = mkdtempSync(join(tmpdir(), "bifrost-bench-log-"));
+  const store = await openSqliteLog(join(folder, "logs.db"));
+  const log = new RequestLog({ send: async () => "stored", onDropped: () => undefined, enabled: true });
+  const off = new RequestLog({ send: async () => "stored", onDropped: () => undefined, enabled: false });
+  try {
+    const cases: Case[] = [
+      added("front end: add and pack", log, plain),
+      added("front end: add and pack, with 4 KB of content", log, talkative),
+      added("front end: switched off", off, plain),
+      { name: "store: unpack", times: batchRows, run: () => unpackBatch(batchOf(plain)) },
+      {
+        name: "store: unpack, clean, insert",
+        times: batchRows,
+        run: () => store.append(unpackBatch(batchOf(plain)).map((entry) => kept(entry, keeping))),
+      },
+      {
+        name: "store: the same with 4 KB of content",
+        times: batchRows,
+        run: () => store.append(unpackBatch(batchOf(talkative)).map((entry) => kept(entry, keeping))),
+      },
+    ];
+    const rows = await rowsOf(cases, ms);
+    if (log.state.dropped > 0) throw new Error("rows were dropped, so that the figures are of less work");
+    return rows;
+  } finally {
+    await store.close();
+    rmSync(folder, { recursive: true });
+  }
+}
 
-const figures = await medians(cases, 1000);
-console.log(`Request log; Node ${process.version}, ${cpus()[0]?.model ?? "unknown processor"}`);
-console.table(
-  Object.fromEntries(
-    cases.map(({ name }, n) => {
-      const us = figures[n] ?? Number.NaN;
-      return [name, { "median µs a row": us.toFixed(2), "rows a second": Math.round(1e6 / us) }];
-    }),
-  ),
-);
-if (log.state.dropped > 0) throw new Error("rows were dropped, so that the figures are of less work");
-await store.close();
-rmSync(folder, { recursive: true });
+if (isStarted(import.meta.url)) await printParts(parts);

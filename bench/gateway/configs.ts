@@ -9,10 +9,20 @@ import { planPrefix } from "../load/traffic.ts";
  * - `standard`: a virtual key with one budget and one rate limit
  * - `governed`: a virtual key and its team, with two budgets and two rate limits
  * - `observed`: `standard`, with the request log on and traces of one request in ten
+ * - `ungoverned`, `unobserved`: `bare` and `standard` as their twins, which see only what the other sees
  * - `crowd`, `large`: `standard`, for very many connections and for very large bodies: what they leave behind is not to
  *   weigh on other measurements
  */
-export const gatewayNames = ["bare", "standard", "governed", "observed", "crowd", "large"] as const;
+export const gatewayNames = [
+  "bare",
+  "standard",
+  "ungoverned",
+  "governed",
+  "unobserved",
+  "observed",
+  "crowd",
+  "large",
+] as const;
 export type GatewayName = (typeof gatewayNames)[number];
 
 export const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -30,15 +40,17 @@ const tooMuch = 1_000_000_000;
 
 /** Sent with every request to that gateway. */
 export function headersFor(name: GatewayName): Readonly<Record<string, string>> {
-  return name === "bare" ? {} : { "x-bf-vk": virtualKey };
+  return name === "bare" || name === "ungoverned" ? {} : { "x-bf-vk": virtualKey };
 }
 
 /** @param origin of the fake upstream */
 export function configFor(name: GatewayName, origin: string): object {
   switch (name) {
     case "bare":
+    case "ungoverned":
       return gateway(origin, { observability: unobserved });
     case "standard":
+    case "unobserved":
     case "crowd":
     case "large":
       return gateway(origin, { governance: oneBudget(), observability: unobserved });

@@ -23,7 +23,7 @@ const request = {
     "virtual keys; `standard` has a virtual key with one budget and one rate limit. Metrics are always on; the request log,\n" +
     "which is on by default, and traces are off but where their cost is measured, with one trace in ten. CPU is that of the\n" +
     "gateway's whole process tree, all threads, between the two ends of the window. What something adds is the difference to\n" +
-    "the same gateway without it, measured before and after.",
+    "its twin, a gateway without it that has seen the same requests and no others.",
 };
 const sizes = {
   title: "By size",
@@ -86,7 +86,7 @@ export const unary: readonly Scenario[] = [
     },
     measure: async (setting) => {
       const { stage } = setting;
-      return { added: await addedCpu(setting, await stage.gateway("bare"), await stage.gateway("governed")) };
+      return { added: await addedCpu(setting, await stage.gateway("ungoverned"), await stage.gateway("governed")) };
     },
   }),
   scenario({
@@ -97,7 +97,7 @@ export const unary: readonly Scenario[] = [
     measure: async (setting) => {
       const { stage } = setting;
       const observed = await stage.gateway("observed");
-      const added = await addedCpu(setting, await stage.gateway("standard"), observed);
+      const added = await addedCpu(setting, await stage.gateway("unobserved"), observed);
       await checkObserved(setting, observed);
       return { added };
     },
@@ -135,12 +135,16 @@ export const unary: readonly Scenario[] = [
   }),
 ];
 
-/** What one gateway's requests cost more than another's, which is measured before and after. */
+/** What one gateway's requests cost more than its twin's: in this order what changes evenly over time meets both alike. */
 async function addedCpu(setting: Setting, without: Server, having: Server): Promise<number> {
-  const before = cpuOf(await through(setting, without, "relay"));
-  const with_ = cpuOf(await through(setting, having, "relay"));
-  const after = cpuOf(await through(setting, without, "relay"));
-  return with_ - (before + after) / 2;
+  const cost = async (server: Server) => cpuOf(await through(setting, server, "relay"));
+  const [first, second, third, fourth] = [
+    await cost(without),
+    await cost(having),
+    await cost(having),
+    await cost(without),
+  ];
+  return (second + third - first - fourth) / 2;
 }
 
 const observed = new WeakSet<Server>();

@@ -10,7 +10,7 @@ const below = {
   telemetry: ["config", "store"],
   governance: ["config", "store"],
   cache: ["config", "store"],
-  admin: ["config", "store", "governance", "telemetry"],
+  admin: ["config", "store", "governance", "telemetry", "cache"],
   gateway: ["http", "bedrock", "config", "providers", "upstream", "keys", "store", "telemetry", "governance", "cache"],
 };
 const rooms = Object.keys(below);

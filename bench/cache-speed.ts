@@ -44,7 +44,7 @@ function configFor(maxEntries: number): SemanticCacheConfig {
 
 function ownerOf(config: SemanticCacheConfig): IndexOwner {
   const { embedding, max_entries: maxEntries, max_bytes: maxBytes } = config;
-  return new IndexOwner({ embedding, maxEntries, maxBytes, folder: null });
+  return new IndexOwner({ embedding, maxEntries, maxBytes, folder: null, key: null });
 }
 
 export const parts: readonly Part[] = [
@@ -186,7 +186,7 @@ async function churn(): Promise<Row[]> {
 async function put(owner: IndexOwner, config: SemanticCacheConfig, index: number): Promise<void> {
   const text = question(index);
   const { exact, partition } = placeOf(facts(text), "bench", config);
-  const labels = { virtualKey: "vk_bench", cacheKey: "bench", provider: "openai", model: "gpt-4o" };
+  const labels = { virtualKey: "vk_bench", cacheKey: "bench", provider: "openai", model: "gpt-4o", mayShow: false };
   const times = { storedAt: Date.now(), expiresAt: Date.now() + 3_600_000 };
   const entry = {
     exact,
@@ -195,6 +195,7 @@ async function put(owner: IndexOwner, config: SemanticCacheConfig, index: number
     ...times,
     ...labels,
     question: undefined,
+    tokens: { input: 10, output: 100, cacheRead: 0, cacheWrite: 0 },
   };
   await owner.handle(packMessage({ op: "put", entry, embed: text }));
 }
@@ -202,7 +203,14 @@ async function put(owner: IndexOwner, config: SemanticCacheConfig, index: number
 async function find(owner: IndexOwner, config: SemanticCacheConfig, index: number): Promise<boolean> {
   const text = `Please tell me: ${question(index)}`;
   const { exact, partition } = placeOf(facts(text), "bench", config);
-  const found = await owner.answer({ op: "find", partition, exact, direct: true, semantic: { text, threshold: 0.8 } });
+  const found = await owner.answer({
+    op: "find",
+    partition,
+    exact,
+    direct: true,
+    isLast: true,
+    semantic: { text, threshold: 0.8 },
+  });
   return found.kind === "found";
 }
 

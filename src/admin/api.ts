@@ -8,12 +8,14 @@ import { checkAccess, type Sender } from "./access.ts";
 import { type AdminAnswer, answer, json } from "./answer.ts";
 import { type EntityBody, maskOf, readEntityBody, readObject } from "./body.ts";
 import { type Changed, type EntityBook, notFound, type Shown } from "./book.ts";
+import { type CacheControl, cacheRoutes } from "./cache.ts";
 import { AdminFailure, failureBody, invalid, storeFailure } from "./failure.ts";
 import { hasLimits, kinds, type LimitedKind } from "./kinds.ts";
 import { type LogServices, logHandlers } from "./logs.ts";
 import { openApi } from "./openapi.ts";
 import { type OverrideBook, readOverride } from "./overrides.ts";
 import { showConfig, showKeys, showProviders } from "./overview.ts";
+import { readPage } from "./page.ts";
 import { show } from "./show.ts";
 import { limitsOf, ownQuota, usageOf } from "./usage.ts";
 
@@ -43,6 +45,8 @@ export interface AdminServices {
   /** The limits in force with their counters. */
   readonly limits: () => Limits;
   readonly logs: LogServices;
+  /** Undefined while the cache is off. */
+  readonly cache: () => CacheControl | undefined;
   /** The gateway's version. */
   readonly version: string;
   /** Milliseconds since 1970. */
@@ -85,7 +89,8 @@ interface Call {
 
 function route(request: AdminRequest, services: AdminServices): AdminAnswer | Promise<AdminAnswer> {
   const call: Call = { request, services };
-  const [first, second, third, fourth, fifth, ...more] = decode(request.path.slice("/api/".length));
+  const segments = decode(request.path.slice("/api/".length));
+  const [first, second, third, fourth, fifth, ...more] = segments;
   const hasNoMore = more.length === 0;
   if (first === "governance" && second === "virtual-keys" && third === "quota" && fourth === undefined)
     // The virtual key itself is the credential.
@@ -106,6 +111,10 @@ function route(request: AdminRequest, services: AdminServices): AdminAnswer | Pr
     const path = [second, third, fourth, ...more].filter((segment) => segment !== undefined);
     const { query, body } = request;
     const handlers = logHandlers({ path, query, body }, services.logs, services.now());
+    if (handlers !== undefined) return methods(call, handlers);
+  }
+  if (first === "cache") {
+    const handlers = cacheRoutes(segments.slice(1), request.query, services.cache());
     if (handlers !== undefined) return methods(call, handlers);
   }
   const overview = first !== undefined && second === undefined ? overviews.get(first) : undefined;
@@ -151,7 +160,7 @@ function methods(call: Call, handlers: Readonly<Record<string, Handler>>): Admin
 }
 
 function list({ request, services }: Call, kind: EntityKind): AdminAnswer {
-  const { limit, offset } = readPage(request.query);
+  const { limit, offset } = readPage(new URLSearchParams(request.query));
   const all = services.book.list(kind);
   const now = services.now();
   const page = all.slice(offset, offset + limit).map((shown) => show(shown, now));
@@ -288,30 +297,6 @@ function find({ book }: AdminServices, kind: EntityKind, id: string): Shown {
   const shown = book.find(kind, id);
   if (shown === undefined) throw notFound(kind, id);
   return shown;
-}
-
-const defaultLimit = 100;
-const mostLimit = 1000;
-
-function readPage(query: string): { readonly limit: number; readonly offset: number } {
-  const parameters = new URLSearchParams(query);
-  const faults = [...new Set(parameters.keys())]
-    .filter((name) => name !== "limit" && name !== "offset")
-    .map((path) => ({ path, message: "is not a known parameter" }));
-  const read = (name: string, fallback: number, least: number, most: number): number => {
-    const text = parameters.get(name);
-    if (text === null) return fallback;
-    const number = Number(text);
-    if (/^\d+$/.test(text) && number >= least && number <= most) return number;
-    faults.push({ path: name, message: `must be a whole number from ${least} to ${most}` });
-    return fallback;
-  };
-  const page = {
-    limit: read("limit", defaultLimit, 1, mostLimit),
-    offset: read("offset", 0, 0, Number.MAX_SAFE_INTEGER),
-  };
-  if (faults.length > 0) throw invalid(faults);
-  return page;
 }
 
 /** The segments of a path, each decoded once. */

@@ -53,6 +53,7 @@ export function openApi(version: string): Document {
         ),
       },
       "/api/keys/health": { get: operation("The state of every key.", ok({ type: "object" })) },
+      ...cachePaths(),
       "/api/providers": { get: operation("The configured providers, without secrets.", ok({ type: "object" })) },
       "/api/keys": { get: operation("Their keys, without secrets.", ok({ type: "object" })) },
       "/api/config": { get: operation("The configuration file in force, without secrets.", ok({ type: "object" })) },
@@ -71,6 +72,56 @@ export function openApi(version: string): Document {
         LogRow: logRowSchema,
         Error: errorSchema,
       },
+    },
+  };
+}
+
+const one = (name: string, description: string) => ({ name, in: "query", description, schema: { type: "string" } });
+const cacheFilters = [
+  one("cache_key", "Entries of this cache key."),
+  one("virtual_key", "Entries of this virtual key's id; empty: of clients without one."),
+  one("provider", "Entries of this provider."),
+  one("model", "Entries of this model."),
+];
+const deleted = { type: "object", properties: { deleted: { type: "integer" } } };
+const cachePath = "/api/cache";
+const entryId = {
+  ...parameters.id,
+  description: "An entry's id, or 16 or more of its first characters.",
+};
+
+function cachePaths(): Document {
+  return {
+    [cachePath]: {
+      get: operation("What the semantic cache holds, its hit rates and savings.", ok({ type: "object" })),
+    },
+    [`${cachePath}/entries`]: {
+      get: operation("Lists entries without their content.", ok({ type: "object" }), {
+        parameters: [parameters.limit, parameters.offset, ...cacheFilters],
+      }),
+      delete: operation("Deletes the entries that match all parameters, at least one.", ok(deleted), {
+        parameters: [...cacheFilters, { name: "all", in: "query", schema: { const: "true" } }],
+      }),
+    },
+    [`${cachePath}/entries/{id}`]: {
+      get: operation("Reads an entry, without its content unless that is allowed.", ok({ type: "object" }), {
+        parameters: [entryId, { name: "content", in: "query", schema: { type: "boolean", default: false } }],
+      }),
+      delete: operation(
+        "Deletes an entry.",
+        { 204: { description: "Deleted." } },
+        {
+          parameters: [entryId],
+        },
+      ),
+    },
+    [`${cachePath}/clear/{id}`]: {
+      delete: operation("Deletes an entry, if it is there.", ok(deleted), { parameters: [entryId] }),
+    },
+    [`${cachePath}/clear-by-key/{key}`]: {
+      delete: operation("Deletes the entries of a cache key.", ok(deleted), {
+        parameters: [{ ...parameters.id, name: "key" }],
+      }),
     },
   };
 }

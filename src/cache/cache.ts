@@ -7,7 +7,7 @@ import { type NotKept, whyNotKept } from "./answer.ts";
 import { Breaker } from "./breaker.ts";
 import { NotCanonical } from "./canonical.ts";
 import { type Embedder, embedsAtOwner, TimeCap, within } from "./embedder.ts";
-import type { Entry, Labels, Question } from "./entry.ts";
+import type { Entry, Labels, Question, Tokens } from "./entry.ts";
 import { ExactCache } from "./exact.ts";
 import { type Answer, type Ask, type Filter, type Find, type Message, packMessage, readAnswer } from "./messages.ts";
 import type { CacheOptions } from "./options.ts";
@@ -188,8 +188,8 @@ export class SemanticCache {
       const found = await this.#waitFor(running.done, place, options, signal);
       if (found !== undefined) return found;
     }
-    const { virtualKey, provider, model } = facts;
-    const labels = { virtualKey, cacheKey: options.cacheKey, provider, model };
+    const { virtualKey, provider, model, mayShow = false } = facts;
+    const labels = { virtualKey, cacheKey: options.cacheKey, provider, model, mayShow };
     const search = new Search(place, options);
     // Those who come while this one is being looked for wait for it as well.
     const ticket: Ticket = {
@@ -222,11 +222,11 @@ export class SemanticCache {
     const { text } = place;
     const near = options.type !== "direct" && text !== undefined && text.length <= longestText;
     const { threshold } = options;
-    const find = (asked: Pick<Find, "direct" | "semantic">) =>
-      this.#find({ op: "find", partition: place.partition, exact: place.exact, ...asked }, signal);
+    const find = (asked: Pick<Find, "direct" | "semantic">, isLast = true) =>
+      this.#find({ op: "find", partition: place.partition, exact: place.exact, isLast, ...asked }, signal);
     if (!near) return direct ? find({ direct, semantic: undefined }) : undefined;
     if (embedsAtOwner(this.#config.embedding)) return find({ direct, semantic: { text, threshold } });
-    const equal = direct ? await find({ direct, semantic: undefined }) : undefined;
+    const equal = direct ? await find({ direct, semantic: undefined }, false) : undefined;
     if (equal !== undefined) return equal;
     search.question = await this.#embed(text, signal);
     if (search.question === undefined) return undefined;
@@ -272,6 +272,7 @@ export class SemanticCache {
       exact,
       partition,
       answer: bytes,
+      tokens: tokensOf(answer.usage),
       storedAt: now,
       expiresAt: now + options.ttlMs,
       ...labels,
@@ -391,6 +392,21 @@ function cachedAnswer(entry: Entry): CachedAnswer {
   const { exact, provider, model, storedAt, expiresAt } = entry;
   const answer: Readonly<Record<string, unknown>> = JSON.parse(decoder.decode(entry.answer));
   return { id: exact, answer, provider, model, storedAt, expiresAt };
+}
+
+/** What a Converse response says of its usage; what it does not say is nothing. */
+function tokensOf(usage: unknown): Tokens {
+  const counts = new Map<string, unknown>(Object.entries(typeof usage === "object" && usage !== null ? usage : {}));
+  const count = (name: string): number => {
+    const value = counts.get(name);
+    return typeof value === "number" ? value : 0;
+  };
+  return {
+    input: count("inputTokens"),
+    output: count("outputTokens"),
+    cacheRead: count("cacheReadInputTokens"),
+    cacheWrite: count("cacheWriteInputTokens"),
+  };
 }
 
 const decoder = new TextDecoder();

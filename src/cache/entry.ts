@@ -7,6 +7,16 @@ export interface Labels {
   readonly cacheKey: string;
   readonly provider: string;
   readonly model: string;
+  /** The management API may show what was asked and answered. */
+  readonly mayShow: boolean;
+}
+
+/** Tokens that an answer took, and a hit saves. `input` is without what the provider's own cache read or wrote. */
+export interface Tokens {
+  readonly input: number;
+  readonly output: number;
+  readonly cacheRead: number;
+  readonly cacheWrite: number;
 }
 
 export interface Entry extends Labels {
@@ -15,6 +25,7 @@ export interface Entry extends Labels {
   readonly partition: string;
   /** The Converse response as JSON in UTF-8. */
   readonly answer: Uint8Array;
+  readonly tokens: Tokens;
   /** Milliseconds since 1970. */
   readonly storedAt: number;
   /** Milliseconds since 1970. */
@@ -54,7 +65,7 @@ export function unpacked(bytes: Uint8Array): unknown {
 
 /** The entry as a list that {@link packed} takes. */
 export function entryFields(entry: Entry): unknown[] {
-  const { question } = entry;
+  const { question, tokens } = entry;
   return [
     entry.exact,
     entry.partition,
@@ -66,24 +77,31 @@ export function entryFields(entry: Entry): unknown[] {
     entry.provider,
     entry.model,
     question === undefined ? null : [question.text, question.space, vectorBytes(question.vector)],
+    [tokens.input, tokens.output, tokens.cacheRead, tokens.cacheWrite],
+    entry.mayShow,
   ];
 }
 
 /** The opposite of {@link entryFields}; undefined for anything else. Keeps nothing of what the value is a view of. */
 export function readEntry(value: unknown): Entry | undefined {
-  if (!Array.isArray(value) || value.length !== 10) return undefined;
+  if (!Array.isArray(value) || value.length !== 12) return undefined;
   const fields: readonly unknown[] = value;
-  const [exact, partition, answer, storedAt, expiresAt, virtualKey, cacheKey, provider, model, asked] = fields;
+  const [exact, partition, answer, storedAt, expiresAt, virtualKey, cacheKey, provider, model, asked, used, mayShow] =
+    fields;
   if (!isDigest(exact) || !isDigest(partition) || !(answer instanceof Uint8Array)) return undefined;
   if (typeof storedAt !== "number" || typeof expiresAt !== "number") return undefined;
   if ((virtualKey !== null && typeof virtualKey !== "string") || typeof cacheKey !== "string") return undefined;
   if (typeof provider !== "string" || typeof model !== "string") return undefined;
   const question = asked === null ? undefined : readQuestion(asked);
   if (asked !== null && question === undefined) return undefined;
+  const tokens = readTokens(used);
+  if (tokens === undefined) return undefined;
   return {
     exact,
     partition,
     answer: new Uint8Array(answer),
+    tokens,
+    mayShow: mayShow === true,
     storedAt,
     expiresAt,
     virtualKey,
@@ -92,6 +110,15 @@ export function readEntry(value: unknown): Entry | undefined {
     model,
     question,
   };
+}
+
+function readTokens(value: unknown): Tokens | undefined {
+  if (!Array.isArray(value) || value.length !== 4) return undefined;
+  const counts: readonly unknown[] = value;
+  const [input, output, cacheRead, cacheWrite] = counts.filter((count) => typeof count === "number");
+  if (input === undefined || output === undefined || cacheRead === undefined || cacheWrite === undefined)
+    return undefined;
+  return { input, output, cacheRead, cacheWrite };
 }
 
 function readQuestion(value: unknown): Question | undefined {

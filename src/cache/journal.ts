@@ -1,8 +1,11 @@
 /**
  * The entries on the disk: a row of files, each a head and records.
  *
- *     head    "BIFROST-CACHE" and the version of the form, 16 bytes
+ *     head    "BIFROST-CACHE" and the version of the form, 16 bytes: 1, or 2 with an encryption key
  *     record  length u32, CRC-32 of the payload u32 (little-endian), payload: MessagePack
+ *
+ * With a key each payload is sealed with AES-256-GCM, and opens in its own file only. A file of the other form is removed:
+ * it cannot be read, or it would keep in the clear what is to be encrypted.
  *
  * Records are only ever appended, to the newest file. A file goes when none of its entries lives any more, the oldest
  * first, so that what a later file says about an entry of an older one is never lost. Files are treated as untrusted. One
@@ -11,13 +14,19 @@
  * journal away: an empty cache is better than an answer that was deleted and returns. Only the newest file may end within a
  * record, which is what the end of a process leaves behind; it is cut there.
  */
+import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { packed, unpacked } from "./entry.ts";
 
-const head = Buffer.from("BIFROST-CACHE\0\0\x01", "latin1");
+const plainHead = Buffer.from("BIFROST-CACHE\0\0\x01", "latin1");
+const sealedHead = Buffer.from("BIFROST-CACHE\0\0\x02", "latin1");
+const headBytes = plainHead.byteLength;
+const cipherName = "aes-256-gcm";
+const nonceBytes = 12;
+const tagBytes = 16;
 const recordHead = 8;
 const fileName = /^cache-(\d{9})\.log$/;
 /** A file that has this many bytes is followed by the next one. */
@@ -37,6 +46,7 @@ export type Replay = (record: unknown, file: number) => boolean;
 export class Journal {
   readonly #folder: string;
   readonly #onProblem: (message: string) => void;
+  readonly #key: Uint8Array | null;
   /** Bytes of each file, the oldest first; the last one is written to. */
   readonly #files = new Map<number, number>();
   #current = 0;
@@ -51,9 +61,11 @@ export class Journal {
   #restUntil = 0;
   #closed = false;
 
-  constructor(folder: string, onProblem: (message: string) => void) {
+  /** @param key 32 bytes to encrypt with; null writes in the clear */
+  constructor(folder: string, onProblem: (message: string) => void, key: Uint8Array | null = null) {
     this.#folder = folder;
     this.#onProblem = onProblem;
+    this.#key = key;
   }
 
   /** The file that the next record goes to. */
@@ -92,7 +104,8 @@ export class Journal {
           startOver();
           for (const older of this.#files.keys()) this.remove(older);
         }
-        if (state !== "whole") this.#putAside(number);
+        if (state === "other") this.#unlink(number);
+        else if (state !== "whole") this.#putAside(number);
       }
       this.#dropAside();
     } catch (error) {
@@ -101,10 +114,16 @@ export class Journal {
     }
   }
 
-  #read(number: number, newest: boolean, replay: Replay): "whole" | "foreign" | "damaged" {
+  #read(number: number, newest: boolean, replay: Replay): "whole" | "foreign" | "other" | "damaged" {
     const bytes = readFileSync(this.#path(number));
-    if (!bytes.subarray(0, head.byteLength).equals(head)) return "foreign";
-    const end = readRecords(bytes, (record) => replay(record, number));
+    const [head, other] = this.#key === null ? [plainHead, sealedHead] : [sealedHead, plainHead];
+    const start = bytes.subarray(0, headBytes);
+    if (start.equals(other)) return "other";
+    if (!start.equals(head)) return "foreign";
+    const end = readRecords(bytes, (payload) => {
+      const opened = this.#open(payload, number);
+      return opened !== undefined && understood(opened, (record) => replay(record, number));
+    });
     if (end.kind === "torn" && newest) truncateSync(this.#path(number), end.at);
     else if (end.kind !== "whole") return "damaged";
     this.#files.set(number, end.at);
@@ -124,12 +143,12 @@ export class Journal {
   /** Appends a record; it is on its way to the disk within 200 ms. */
   append(record: unknown): void {
     if (this.#closed || Date.now() < this.#restUntil) return;
-    const payload = packed(record);
+    const payload = this.#seal(packed(record), this.#current);
     const start = Buffer.alloc(recordHead);
     start.writeUInt32LE(payload.byteLength, 0);
     start.writeUInt32LE(crc32(payload), 4);
     this.#waiting.push(start, payload);
-    const bytes = (this.#files.get(this.#current) ?? head.byteLength) + recordHead + payload.byteLength;
+    const bytes = (this.#files.get(this.#current) ?? headBytes) + recordHead + payload.byteLength;
     this.#files.set(this.#current, bytes);
     if (bytes >= fileBytes) {
       this.#write();
@@ -189,7 +208,7 @@ export class Journal {
       // "wx": a file that another process has made is not ours to write to.
       this.#handle = await open(this.#path(file), "wx", 0o600);
       this.#opened = file;
-      await this.#handle.write(head);
+      await this.#handle.write(this.#key === null ? plainHead : sealedHead);
     }
     await this.#handle.writev([...batch]);
   }
@@ -212,6 +231,27 @@ export class Journal {
     }
   }
 
+  #seal(payload: Uint8Array, file: number): Uint8Array {
+    if (this.#key === null) return payload;
+    const nonce = randomBytes(nonceBytes);
+    const cipher = createCipheriv(cipherName, this.#key, nonce).setAAD(Buffer.from(String(file)));
+    return Buffer.concat([nonce, cipher.update(payload), cipher.final(), cipher.getAuthTag()]);
+  }
+
+  /** Undefined when it was sealed with another key or for another file, or is damaged. */
+  #open(payload: Uint8Array, file: number): Uint8Array | undefined {
+    if (this.#key === null) return payload;
+    if (payload.byteLength < nonceBytes + tagBytes) return undefined;
+    const decipher = createDecipheriv(cipherName, this.#key, payload.subarray(0, nonceBytes));
+    decipher.setAAD(Buffer.from(String(file))).setAuthTag(payload.subarray(-tagBytes));
+    try {
+      return Buffer.concat([decipher.update(payload.subarray(nonceBytes, -tagBytes)), decipher.final()]);
+    } catch {
+      // The tag does not fit: that is the answer to the question.
+      return undefined;
+    }
+  }
+
   #path(number: number): string {
     return join(this.#folder, `cache-${String(number).padStart(9, "0")}.log`);
   }
@@ -220,16 +260,16 @@ export class Journal {
 /** How far a file can be read: to its end, to a record that the end cuts off, or to one that is not as it was written. */
 function readRecords(
   bytes: Buffer,
-  take: (record: unknown) => boolean,
+  take: (payload: Uint8Array) => boolean,
 ): { readonly kind: "whole" | "torn" | "damaged"; readonly at: number } {
-  let at = head.byteLength;
+  let at = headBytes;
   while (at < bytes.byteLength) {
     if (at + recordHead > bytes.byteLength) return { kind: "torn", at };
     const length = bytes.readUInt32LE(at);
     const sum = bytes.readUInt32LE(at + 4);
     const payload = bytes.subarray(at + recordHead, at + recordHead + length);
     if (payload.byteLength !== length) return { kind: "torn", at };
-    if (crc32(payload) !== sum || !understood(payload, take)) return { kind: "damaged", at };
+    if (crc32(payload) !== sum || !take(payload)) return { kind: "damaged", at };
     at += recordHead + length;
   }
   return { kind: "whole", at };

@@ -1,5 +1,15 @@
 /** What front ends and the management API ask of the owner of the indexes, as MessagePack in both directions. */
-import { type Entry, entryFields, isDigest, packed, readEntry, readVector, unpacked, vectorBytes } from "./entry.ts";
+import {
+  type Entry,
+  entryFields,
+  isDigest,
+  packed,
+  readEntry,
+  readVector,
+  type Tokens,
+  unpacked,
+  vectorBytes,
+} from "./entry.ts";
 
 /** Sends a message to the owner; the answer is its. Fails when the owner is gone. */
 export type Ask = (message: Uint8Array<ArrayBuffer>) => Promise<Uint8Array>;
@@ -9,6 +19,8 @@ export interface Find {
   readonly partition: string;
   readonly exact: string;
   readonly direct: boolean;
+  /** Nothing more is asked for the same request: what is not found now is a miss. */
+  readonly isLast: boolean;
   readonly semantic:
     | {
         readonly text: string;
@@ -49,13 +61,31 @@ export interface Forget {
   readonly filter: Filter;
 }
 
+/** For the management API: what there is. */
+export interface List {
+  readonly op: "list";
+  readonly filter: Filter;
+  readonly limit: number;
+  readonly offset: number;
+  /** What was asked and answered is wanted too. */
+  readonly content: boolean;
+}
+
 export interface Simple {
   readonly op: "stats" | "flush";
 }
 
-export type Message = Find | Put | Touch | Forget | Simple;
+export type Message = Find | Put | Touch | Forget | List | Simple;
 
-export interface PartitionStats {
+/** What a partition has been asked since the owner's start, and what that has saved. */
+export interface PartitionCounts {
+  readonly directHits: number;
+  readonly semanticHits: number;
+  readonly misses: number;
+  readonly saved: Tokens;
+}
+
+export interface PartitionStats extends PartitionCounts {
   readonly partition: string;
   readonly virtualKey: string | null;
   readonly cacheKey: string;
@@ -63,7 +93,27 @@ export interface PartitionStats {
   readonly model: string;
   readonly entries: number;
   readonly bytes: number;
+}
+
+/** An entry as the management API tells of it. */
+export interface EntryInfo {
+  readonly id: string;
+  readonly partition: string;
+  readonly virtualKey: string | null;
+  readonly cacheKey: string;
+  readonly provider: string;
+  readonly model: string;
+  /** Milliseconds since 1970. */
+  readonly storedAt: number;
+  /** Milliseconds since 1970. */
+  readonly expiresAt: number;
+  readonly bytes: number;
   readonly hits: number;
+  readonly tokens: Tokens;
+  /** It can be found by similarity too. */
+  readonly isSemantic: boolean;
+  /** Only where it is wanted, and may be shown. `question` is the text that is compared; null for an entry that only an equal request finds. */
+  readonly content?: { readonly question: string | null; readonly answer: string };
 }
 
 export interface OwnerStats {
@@ -74,6 +124,7 @@ export interface OwnerStats {
   readonly directHits: number;
   readonly semanticHits: number;
   readonly misses: number;
+  readonly saved: Tokens;
   readonly evicted: number;
   readonly expired: number;
   /** Bytes on the disk. */
@@ -89,15 +140,18 @@ export type Answer =
   | { readonly kind: "found"; readonly hit: "direct" | "semantic"; readonly similarity: number; readonly entry: Entry }
   | { readonly kind: "none" }
   | { readonly kind: "done"; readonly count: number }
+  /** @property total how many there are beside those listed */
+  | { readonly kind: "entries"; readonly entries: readonly EntryInfo[]; readonly total: number }
   | { readonly kind: "stats"; readonly stats: OwnerStats };
 
 export function packMessage(message: Message): Uint8Array<ArrayBuffer> {
   switch (message.op) {
     case "find": {
-      const { partition, exact, direct, semantic } = message;
+      const { partition, exact, direct, isLast, semantic } = message;
       const given = semantic?.given;
       const vector = given === undefined ? null : [given.space, vectorBytes(given.vector)];
-      return packed(["find", partition, exact, direct, semantic ? [semantic.text, semantic.threshold, vector] : null]);
+      const near = semantic ? [semantic.text, semantic.threshold, vector] : null;
+      return packed(["find", partition, exact, direct, near, isLast]);
     }
     case "put":
       return packed(["put", entryFields(message.entry), message.embed ?? null]);
@@ -105,6 +159,8 @@ export function packMessage(message: Message): Uint8Array<ArrayBuffer> {
       return packed(["touch", message.served]);
     case "forget":
       return packed(["forget", message.filter]);
+    case "list":
+      return packed(["list", message.filter, message.limit, message.offset, message.content]);
     case "stats":
     case "flush":
       return packed([message.op]);
@@ -121,12 +177,12 @@ export function readMessage(bytes: Uint8Array): Message {
 }
 
 function messageOf([op, ...fields]: readonly unknown[]): Message | undefined {
-  const [first, second, third, fourth] = fields;
+  const [first, second, third, fourth, fifth] = fields;
   switch (op) {
     case "find": {
       const semantic = fourth === null ? undefined : readSemantic(fourth);
       if (!isDigest(first) || !isDigest(second) || (fourth !== null && semantic === undefined)) return undefined;
-      return { op, partition: first, exact: second, direct: third === true, semantic };
+      return { op, partition: first, exact: second, direct: third === true, isLast: fifth === true, semantic };
     }
     case "put": {
       const entry = readEntry(first);
@@ -135,13 +191,22 @@ function messageOf([op, ...fields]: readonly unknown[]): Message | undefined {
     case "touch":
       return Array.isArray(first) ? { op, served: first.filter(isServed) } : undefined;
     case "forget":
-      return typeof first === "object" && first !== null ? { op, filter: first } : undefined;
+      return isFilter(first) ? { op, filter: first } : undefined;
+    case "list":
+      return isFilter(first) && typeof second === "number" && typeof third === "number"
+        ? { op, filter: first, limit: second, offset: third, content: fourth === true }
+        : undefined;
     case "stats":
     case "flush":
       return { op };
     default:
       return undefined;
   }
+}
+
+/** Filters come from our own code in another thread: that it is one, says what it is. */
+function isFilter(value: unknown): value is Filter {
+  return typeof value === "object" && value !== null;
 }
 
 function readSemantic(value: unknown): Find["semantic"] {

@@ -2,7 +2,7 @@
 import { Piscina } from "piscina";
 import type { SemanticCacheConfig } from "../config/cache.ts";
 import { within } from "./embedder.ts";
-import { type Ask, type Filter, type OwnerStats, packMessage, readAnswer } from "./messages.ts";
+import { type Answer, type Ask, type Filter, type List, type OwnerStats, packMessage, readAnswer } from "./messages.ts";
 import type { OwnerTask } from "./owner-task.ts";
 
 export interface OwnerThread {
@@ -16,9 +16,14 @@ export interface OwnerThread {
    * @returns how many there were
    */
   forget(filter: Filter): Promise<number>;
+  /** Entries, the least recently used first, and how many there are. */
+  list(filter: Filter, page: ListPage): Promise<Listed>;
   /** Saves what is not saved yet, and ends the thread. */
   close(): Promise<void>;
 }
+
+export type ListPage = Pick<List, "limit" | "offset" | "content">;
+export type Listed = Omit<Extract<Answer, { readonly kind: "entries" }>, "kind">;
 
 export interface OwnerStart {
   /** The task file, and how it is loaded: `workers/vector-index`. */
@@ -27,6 +32,8 @@ export interface OwnerStart {
   readonly config: SemanticCacheConfig;
   /** BIFROST_DATA_DIR; null keeps entries in memory only. */
   readonly folder: string | null;
+  /** 32 bytes that what is saved is encrypted with; null saves it in the clear. */
+  readonly key?: Uint8Array | null;
   readonly onProblem: (message: string) => void;
 }
 
@@ -35,7 +42,7 @@ const tasksAtATime = 64;
 /** The longest that saving may hold up the end of the process. Milliseconds. */
 const closeMs = 2000;
 
-export function startOwner({ filename, execArgv, config, folder, onProblem }: OwnerStart): OwnerThread {
+export function startOwner({ filename, execArgv, config, folder, key = null, onProblem }: OwnerStart): OwnerThread {
   const pool = new Piscina({
     filename,
     ...(execArgv === undefined ? {} : { execArgv }),
@@ -47,7 +54,7 @@ export function startOwner({ filename, execArgv, config, folder, onProblem }: Ow
   });
   // What happens between two tasks; a failed task is its sender's.
   pool.on("error", (error) => onProblem(`the cache's thread failed: ${String(error)}`));
-  let settings = settingsOf(config, folder);
+  let settings = settingsOf(config, folder, key);
   let version = 1;
   const ask: Ask = async (message) => {
     const task: OwnerTask = { message, settings, version };
@@ -56,7 +63,7 @@ export function startOwner({ filename, execArgv, config, folder, onProblem }: Ow
   const thread: OwnerThread = {
     ask,
     configure: (next) => {
-      settings = settingsOf(next, folder);
+      settings = settingsOf(next, folder, key);
       version++;
     },
     stats: async () => {
@@ -68,6 +75,11 @@ export function startOwner({ filename, execArgv, config, folder, onProblem }: Ow
       const answer = readAnswer(await ask(packMessage({ op: "forget", filter })));
       if (answer.kind !== "done") throw new Error("the owner of the cache answered something else");
       return answer.count;
+    },
+    list: async (filter, page) => {
+      const answer = readAnswer(await ask(packMessage({ op: "list", filter, ...page })));
+      if (answer.kind !== "entries") throw new Error("the owner of the cache answered something else");
+      return answer;
     },
     close: async () => {
       try {
@@ -83,7 +95,7 @@ export function startOwner({ filename, execArgv, config, folder, onProblem }: Ow
   return thread;
 }
 
-function settingsOf(config: SemanticCacheConfig, folder: string | null): OwnerTask["settings"] {
+function settingsOf(config: SemanticCacheConfig, folder: string | null, key: Uint8Array | null): OwnerTask["settings"] {
   const { embedding, max_entries, max_bytes } = config;
-  return { embedding, maxEntries: max_entries, maxBytes: max_bytes, folder };
+  return { embedding, maxEntries: max_entries, maxBytes: max_bytes, folder, key };
 }

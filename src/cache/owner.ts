@@ -6,11 +6,14 @@ import { join } from "node:path";
 import { type Embedder, type EmbeddingSettings, embedsAtOwner, lexicalEmbedder, spaceOf, within } from "./embedder.ts";
 import { type Entry, entryFields, type Question, readEntry } from "./entry.ts";
 import { compare } from "./gate.ts";
+import { HitCounts } from "./hit-counts.ts";
 import { Journal } from "./journal.ts";
 import { loadLocalEmbedder } from "./local-embedder.ts";
 import {
   type Answer,
+  type EntryInfo,
   type Find,
+  type List,
   type Message,
   type OwnerStats,
   type PartitionStats,
@@ -19,13 +22,15 @@ import {
   readMessage,
 } from "./messages.ts";
 import { checkedVector, PartitionIndex } from "./partition-index.ts";
-import { EntryStore, type Limits, type Slot } from "./store.ts";
+import { EntryStore, type Limits, matches, type Slot } from "./store.ts";
 import { analyse } from "./tokens.ts";
 
 export interface OwnerSettings extends Limits {
   readonly embedding: EmbeddingSettings;
   /** Where entries are saved; null: nowhere. */
   readonly folder: string | null;
+  /** 32 bytes that what is saved is encrypted with; null saves it in the clear. */
+  readonly key: Uint8Array | null;
 }
 
 /** So many neighbours are shown to the gate. */
@@ -51,7 +56,9 @@ export class IndexOwner {
   readonly #indexes = new Map<string, PartitionIndex>();
   /** How many living entries each file of the journal has. */
   readonly #living = new Map<number, number>();
-  readonly #counts = { direct: 0, semantic: 0, misses: 0 };
+  readonly #counts = new HitCounts();
+  /** Counts deletions: what was being taken in meanwhile may be one of those that were to go. */
+  #epoch = 0;
   #embedder: Promise<Embedder> | undefined;
   #problem: string | null = null;
   #loading = false;
@@ -66,9 +73,10 @@ export class IndexOwner {
     this.#store = new EntryStore(settings, (slot) => this.#onRemove(slot));
     this.#embedder = this.#openEmbedder();
     if (settings.folder !== null) {
-      this.#journal = new Journal(join(settings.folder, "cache"), (message) => {
+      const onProblem = (message: string) => {
         this.#problem = message;
-      });
+      };
+      this.#journal = new Journal(join(settings.folder, "cache"), onProblem, settings.key);
       this.#load(this.#journal);
     }
     this.#sweeping = setInterval(() => void this.#sweep(), sweepMs).unref();
@@ -77,7 +85,7 @@ export class IndexOwner {
   /** Puts other settings in force; the folder stays. Entries of another embedder remain, for equal requests. */
   configure(settings: OwnerSettings): void {
     const before = JSON.stringify(this.#settings.embedding);
-    this.#settings = { ...settings, folder: this.#settings.folder };
+    this.#settings = { ...settings, folder: this.#settings.folder, key: this.#settings.key };
     this.#store.resize(settings);
     if (JSON.stringify(settings.embedding) === before) return;
     this.#embedder = this.#openEmbedder();
@@ -102,15 +110,17 @@ export class IndexOwner {
       case "touch":
         for (const [exact, times] of message.served) {
           const slot = this.#store.get(exact, this.#now());
-          if (slot !== undefined) slot.hits += times;
-          this.#counts.direct += times;
+          if (slot !== undefined) this.#count(slot, "direct", times);
         }
         return { kind: "done", count: message.served.length };
       case "forget": {
+        this.#epoch++;
         const count = this.#store.forget(message.filter);
         await this.#journal?.flush();
         return { kind: "done", count };
       }
+      case "list":
+        return this.#list(message);
       case "stats":
         return { kind: "stats", stats: this.#stats() };
       case "flush":
@@ -138,7 +148,7 @@ export class IndexOwner {
     }
     const near = find.semantic === undefined ? undefined : await this.#findNear(find.partition, find.semantic);
     if (near !== undefined) return near;
-    this.#counts.misses++;
+    if (find.isLast) this.#counts.miss(find.partition);
     return { kind: "none" };
   }
 
@@ -166,13 +176,34 @@ export class IndexOwner {
   }
 
   #found(slot: Slot, hit: "direct" | "semantic", similarity: number): Answer {
-    slot.hits++;
-    this.#counts[hit]++;
+    this.#count(slot, hit, 1);
     return { kind: "found", hit, similarity, entry: slot.entry };
   }
 
+  #count(slot: Slot, hit: "direct" | "semantic", times: number): void {
+    slot.hits += times;
+    this.#counts.hit(slot.entry.partition, hit, times, slot.entry.tokens);
+  }
+
+  #list({ filter, limit, offset, content }: List): Answer {
+    const entries: EntryInfo[] = [];
+    let total = 0;
+    for (const { entry, bytes, hits } of this.#store.slots()) {
+      if (!matches(entry, filter) || entry.expiresAt <= this.#now()) continue;
+      total++;
+      if (total <= offset || entries.length >= limit) continue;
+      const { exact: id, answer, question, mayShow, ...shown } = entry;
+      const said = { question: question?.text ?? null, answer: Buffer.from(answer).toString("utf8") };
+      const isSemantic = question !== undefined;
+      entries.push({ id, ...shown, bytes, hits, isSemantic, ...(content && mayShow && { content: said }) });
+    }
+    return { kind: "entries", entries, total };
+  }
+
   async #put({ entry, embed }: Put): Promise<boolean> {
+    const epoch = this.#epoch;
     const question = embed === undefined ? this.#checked(entry.question) : await this.#question(embed);
+    if (epoch !== this.#epoch) return false;
     const whole = { ...entry, question };
     return this.#keep(whole, this.#journal?.current ?? 0);
   }
@@ -317,7 +348,7 @@ export class IndexOwner {
 
   #stats(): OwnerStats {
     const partitions = new Map<string, PartitionStats>();
-    for (const { entry, bytes, hits } of this.#store.slots()) {
+    for (const { entry, bytes } of this.#store.slots()) {
       const { partition, virtualKey, cacheKey, provider, model } = entry;
       const sum = partitions.get(partition);
       partitions.set(partition, {
@@ -328,17 +359,19 @@ export class IndexOwner {
         model,
         entries: (sum?.entries ?? 0) + 1,
         bytes: (sum?.bytes ?? 0) + bytes,
-        hits: (sum?.hits ?? 0) + hits,
+        ...this.#counts.of(partition),
       });
     }
+    const { directHits, semanticHits, misses, saved } = this.#counts.all;
     return {
       entries: this.#store.size,
       bytes: this.#store.bytes,
       maxEntries: this.#settings.maxEntries,
       maxBytes: this.#settings.maxBytes,
-      directHits: this.#counts.direct,
-      semanticHits: this.#counts.semantic,
-      misses: this.#counts.misses,
+      directHits,
+      semanticHits,
+      misses,
+      saved,
       evicted: this.#store.evicted,
       expired: this.#store.expired,
       journalBytes: this.#journal?.bytes ?? 0,

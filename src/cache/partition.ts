@@ -16,6 +16,12 @@ export interface RequestFacts {
   readonly operation: string;
   /** The Converse request, as `JSON.parse` gave it. */
   readonly request: Readonly<Record<string, unknown>>;
+  /** Operators may be shown what was asked and answered. It makes no difference to who shares the answer. */
+  readonly mayShow?: boolean;
+  /** What beside the request decides about the answer: headers that go to the model, its region, the wanted key. */
+  readonly aside?: unknown;
+  /** The body that the request was read from, where reading it leaves anything out. It decides about direct hits only. */
+  readonly verbatim?: unknown;
 }
 
 /** What of the configuration decides about sharing. */
@@ -57,6 +63,7 @@ export function placeOf(facts: RequestFacts, cacheKey: string, rules: SharingRul
     provider: rules.cache_by_provider ? facts.provider : null,
     model: rules.cache_by_model ? facts.model : null,
     operation: facts.operation,
+    aside: facts.aside,
     request: rest,
     system: rules.exclude_system_prompt ? undefined : system,
     guardrail: withoutStreaming(guardrailConfig),
@@ -64,7 +71,7 @@ export function placeOf(facts: RequestFacts, cacheKey: string, rules: SharingRul
   });
   return {
     partition,
-    exact: canonicalDigest({ partition, texts }),
+    exact: canonicalDigest({ partition, texts, verbatim: facts.verbatim }),
     text: texts.some((text) => text.trim() !== "") ? texts.join("\n") : undefined,
   };
 }

@@ -3,6 +3,7 @@
  * `config.schema.json` is made from this (`npm run schema`), so descriptions here are what an editor shows.
  */
 import { z } from "zod";
+import { semanticCacheSchema } from "./cache.ts";
 import { governanceSchema } from "./governance.ts";
 import { observabilitySchema } from "./observability.ts";
 
@@ -171,9 +172,7 @@ const fileFields = {
   $schema: z.string().optional(),
   client: clientSchema.prefault({}),
   governance: governanceSchema.prefault({}),
-  semantic_cache: z
-    .strictObject({ enabled: z.literal(false, "the semantic cache is not supported by this version").default(false) })
-    .prefault({}),
+  semantic_cache: semanticCacheSchema.prefault({}),
   observability: observabilitySchema.prefault({}),
   storage: z
     .strictObject({

@@ -74,7 +74,7 @@ export class ActiveRequest {
   stopReason: string | undefined;
   /** The virtual key that asks. */
   identity: Identity | undefined;
-  /** What the cache had to say. */
+  /** What part the cache has had; undefined while it is off. */
   cache: CacheRecord | undefined;
   trace: TraceContext | undefined;
   /** Its spans go to a collector. */
@@ -219,6 +219,7 @@ export class ActiveRequest {
     if (this.provider !== undefined) headers.push(["x-bifrost-provider", this.provider]);
     if (this.model !== undefined) headers.push(["x-bifrost-model", headerText(this.model)]);
     if (this.key !== undefined) headers.push(["x-bifrost-key", headerText(this.key.name)]);
+    if (this.cache !== undefined) headers.push(["x-bifrost-cache", this.cache.kind]);
     if (this.limit !== undefined) {
       headers.push(["x-bifrost-limit", this.limit.kind], ["x-bifrost-limit-remaining", String(this.limit.remaining)]);
     }

@@ -26,14 +26,18 @@ import { readInvokeHeaders } from "./invoke-headers.ts";
 
 export type ClientFormat = TextFormat | EmbeddingFormat | ImagesFormat | RerankFormat;
 
-/** Converse in either form, and InvokeModel in a family that generates. */
-export interface TextFormat {
-  readonly kind: "text";
-  readonly request: ConverseRequest;
+/** Writes what a model has said as the client's operation wants it. */
+export interface TextWriter {
   /** @throws BedrockError ModelErrorException when the family has no form for a block of the answer */
   answer(response: ConverseResponse): ClientAnswer;
   /** @param startedAt when the request went to the model, in the terms of `performance.now()` */
   stream(startedAt: number): StreamFormat;
+}
+
+/** Converse in either form, and InvokeModel in a family that generates. */
+export interface TextFormat extends TextWriter {
+  readonly kind: "text";
+  readonly request: ConverseRequest;
 }
 
 /** InvokeModel in a family that makes vectors. */
@@ -198,13 +202,14 @@ export function usageOf(usage: TokenUsage): Usage {
   };
 }
 
+/** How answers of Converse and ConverseStream are written. */
+export const converseWriter: TextWriter = {
+  answer: (response) => ({ headers: json, body: JSON.stringify(response), stopReason: response.stopReason }),
+  stream: () => new ConverseStreamFormat(),
+};
+
 function converseFormat(request: ConverseRequest): TextFormat {
-  return {
-    kind: "text",
-    request,
-    answer: (response) => ({ headers: json, body: JSON.stringify(response), stopReason: response.stopReason }),
-    stream: () => new ConverseStreamFormat(),
-  };
+  return { kind: "text", request, ...converseWriter };
 }
 
 function invokeFormat(modelId: string, body: JsonObject, streams: boolean, context: ReadContext): ClientFormat {

@@ -51,6 +51,11 @@ export class KeptContent {
     this.#traced = traced;
   }
 
+  /** The request log may have it. */
+  get isLogged(): boolean {
+    return this.#logged;
+  }
+
   request(body: Uint8Array): void {
     this.#request = body;
   }

@@ -1,6 +1,8 @@
 /** The road: the one place that knows the order of the steps from a request to its answer. */
 import { BedrockError, refuseField } from "../bedrock/errors.ts";
 import { matchOperation, type Route } from "../bedrock/operations.ts";
+import { SemanticCache } from "../cache/cache.ts";
+import type { Ask, Filter } from "../cache/messages.ts";
 import type { Config } from "../config/schema.ts";
 import { Governance } from "../governance/governance.ts";
 import type { GovernanceMemory } from "../governance/layout.ts";
@@ -25,12 +27,18 @@ import { settle } from "./governed.ts";
 import { keyReadings } from "./key-readings.ts";
 import { LiveReaders } from "./live.ts";
 import { answerManagement, answerPage, type ManagementApi } from "./pages.ts";
-import { buildProviders } from "./providers.ts";
+import { providerEmbedder } from "./provider-embedder.ts";
+import { buildProviders, type Provider } from "./providers.ts";
+import { notAsked, type Recall } from "./recall.ts";
 import { record } from "./record.ts";
 import { type Ending, replyError, replyReceived, replyStream, replyWhole } from "./reply.ts";
 import { attemptTargets, type Snapshot, type TargetServices } from "./targets.ts";
 
 export interface GatewayServices extends TargetServices {
+  /** Asks the owner of the cache. */
+  readonly askCache: Ask;
+  /** Told when the cache has failed; requests go on without it. */
+  readonly onCacheProblem: (message: string) => void;
   /** The state of keys that all threads share. */
   readonly keys: KeyState;
   /** What all threads have counted against the limits of virtual keys, teams, customers and models. */
@@ -64,6 +72,8 @@ export class Gateway {
   readonly #readers = new LiveReaders();
   #snapshot: Snapshot;
   #file: number;
+  /** Made when the configuration first wants it. */
+  #cache: SemanticCache | undefined;
   #ready = true;
   #refusing = false;
   readonly #whenIdle: (() => void)[] = [];
@@ -112,6 +122,17 @@ export class Gateway {
   /** Refuses everything that limits may hold for, from now on or no longer. */
   refuseGoverned(refuse: boolean): void {
     this.#refusing = refuse;
+  }
+
+  /** Forgets answers of this thread's own; the owner of the cache has forgotten them before. */
+  forgetCached(filter: Filter): void {
+    this.#cache?.forget(filter);
+  }
+
+  /** Resolves when the owner of the cache has what was kept here, or after `ms` milliseconds. */
+  async saveCached(ms: number): Promise<void> {
+    const late = new Promise<void>((resolve) => setTimeout(resolve, ms).unref());
+    await Promise.race([this.#cache?.idle(), late]);
   }
 
   /** Resolves once no request is being answered. */
@@ -178,6 +199,7 @@ export class Gateway {
     const { headers } = exchange;
     request.trace = beginTrace(headers.get("traceparent"), headers.get("tracestate"), traces.sampleRatio);
     request.traced = traces.enabled && request.trace.sampled;
+    if (snapshot.recall !== undefined) request.cache = notAsked;
     request.startDeadline();
     const body = await request.whileAlive(exchange.body());
     if (body === undefined) throw request.ended ?? new BodyError("aborted", "the client left during its upload");
@@ -255,10 +277,11 @@ export class Gateway {
       overrides,
       providerTypes: providerTypesOf(config.providers),
     });
+    const keys = { state: this.#services.keys, slots: keySlots };
+    const providers = former?.providers ?? buildProviders(config, keys, process.env, onProblem);
     return {
-      providers:
-        former?.providers ??
-        buildProviders(config, { state: this.#services.keys, slots: keySlots }, process.env, onProblem),
+      providers,
+      recall: former === undefined ? this.#recallOf(config, providers) : former.recall,
       policy: former?.policy ?? compilePolicy(config.client),
       allowDirectKeys: config.client.allow_direct_keys,
       known: withVirtualKeys(configuredCredentials(config.providers), governance),
@@ -266,6 +289,15 @@ export class Gateway {
       enforceAuth: config.client.enforce_auth_on_inference,
       observability: config.observability,
     };
+  }
+
+  #recallOf({ semantic_cache: config }: Config, providers: readonly Provider[]): Recall | undefined {
+    const { askCache: ask, onCacheProblem: onProblem } = this.#services;
+    const embedder = providerEmbedder(config.embedding, providers, this.#services);
+    this.#cache?.configure(config, embedder);
+    if (!config.enabled) return undefined;
+    this.#cache ??= new SemanticCache({ config, ask, embedder, onProblem });
+    return { cache: this.#cache, config, onProblem };
   }
 }
 

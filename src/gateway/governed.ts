@@ -313,10 +313,16 @@ export function settle(
 ): void {
   if (request.settled) return;
   request.settled = true;
-  const { admission, usage, pieces, provider, model } = request;
+  const { admission, usage, pieces, provider, model, cache } = request;
   // For who counts what was answered without a price.
   if (pieces !== undefined && outcome === "success") request.usage ??= { inputTokens: 0, outputTokens: 0 };
   const now = Date.now();
+  if (cache?.kind === "direct" || cache?.kind === "semantic") {
+    // It counts as a request, and costs nothing, not even where each request has a price.
+    request.costMicroUsd = 0;
+    admission?.ticket.settle({ tokens: 0, microUsd: 0 });
+    return;
+  }
   if (admission === undefined) {
     if (provider === undefined || model === undefined || (usage === undefined && pieces === undefined)) return;
     if (outcome === "error" && usage === undefined) return;

@@ -22,13 +22,15 @@ import {
   writeCountTokens,
 } from "./client-format.ts";
 import { cancelled, failure } from "./failures.ts";
-import { mockSource } from "./mock-feed.ts";
+import type { Keeper } from "./keeper.ts";
+import { pacedSource } from "./paced-source.ts";
 import type { MockProvider } from "./providers.ts";
 
 /**
  * Answers in the place of a model. Without delays in the rules it waits for nothing.
  *
  * @param model the model id, undefined for operations that name none
+ * @param keeper is told what a model of text would have said
  * @throws BedrockError when the request is wrong, or is for an operation that the mock does not serve
  */
 export async function answerMock(
@@ -37,6 +39,7 @@ export async function answerMock(
   model: string | undefined,
   body: Buffer,
   provider: MockProvider,
+  keeper?: Keeper,
 ): Promise<Attempted> {
   const modelId = model ?? "";
   const label = route.labels[0] ?? "";
@@ -51,7 +54,8 @@ export async function answerMock(
       if (format.kind === "embedding") return answerEmbeddings(request, modelId, format, provider);
       if (format.kind === "rerank") return answerRanking(format);
       if (format.kind === "image") throw new BedrockError("ValidationException", "The mock provider makes no images.");
-      return answerText(request, modelId, format, provider, route.operation.streams);
+      const tapped = keeper?.tap(format) ?? format;
+      return answerText(request, modelId, tapped, provider, route.operation.streams);
     }
     case "CountTokens":
       return whole(writeCountTokens(countInputTokens(readCountTokens(modelId, body, false))));
@@ -101,7 +105,7 @@ async function answerText(
   if (plan.error !== null && (!streams || plan.error.afterChunks === null)) return failure("nobody", plan.error.error);
   if (!streams) return whole(format.answer(plan.response), usageOf(plan.response.usage));
   const stream = format.stream(startedAt);
-  return { kind: "stream", headers: stream.headers, source: mockSource(breakOff(plan), plan.chunkDelayMs, stream) };
+  return { kind: "stream", headers: stream.headers, source: pacedSource(breakOff(plan), plan.chunkDelayMs, stream) };
 }
 
 async function answerEmbeddings(

@@ -162,7 +162,7 @@ function logLine(made: RequestRecord, slowMs: number, log: Logger): void {
     costUsd: costMicroUsd === undefined ? undefined : costMicroUsd / 1e6,
     virtualKey: made.identity?.virtualKey.name,
     rules: rules.length === 0 ? undefined : rules,
-    cache: made.cache?.kind,
+    cache: made.cache,
     traceId: made.trace?.sampled === true ? made.trace.traceId : undefined,
     slow: slow || undefined,
     firstEventMs: made.firstEventMs === undefined ? undefined : Math.round(made.firstEventMs),

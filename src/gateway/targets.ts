@@ -2,6 +2,7 @@
 import type { ConverseResponse, GuardrailConfig } from "../bedrock/converse.ts";
 import { BedrockError, refuseField } from "../bedrock/errors.ts";
 import type { Route } from "../bedrock/operations.ts";
+import type { CacheOptions } from "../cache/options.ts";
 import type { ObservabilityConfig } from "../config/observability.ts";
 import type { Governance } from "../governance/governance.ts";
 import type { Identity } from "../governance/identity.ts";
@@ -20,6 +21,7 @@ import { withoutForeignReasoning } from "./foreign-reasoning.ts";
 import { admitTarget, allowedKeys, identifyClient, routeRequest } from "./governed.ts";
 import { type Apply, type Ask, askGuarded } from "./guardrail.ts";
 import { headersForUpstream } from "./headers.ts";
+import type { Keeper } from "./keeper.ts";
 import { type KeyWish, readPin, readSession } from "./key-source.ts";
 import { answerMock } from "./mock.ts";
 import { ownCatalogue } from "./model-list.ts";
@@ -31,6 +33,7 @@ import type {
   TranslatedKey,
   TranslatedProvider,
 } from "./providers.ts";
+import { type Recall, readRecallOptions, recall } from "./recall.ts";
 import { type RelayCall, relay } from "./relay.ts";
 import { findTargets, replaceModel, type Target } from "./target.ts";
 import { finishedAnswer, readTranslateCall, type TranslateCall, translate } from "./translate.ts";
@@ -50,6 +53,8 @@ export interface Snapshot {
   readonly allowDirectKeys: boolean;
   readonly known: KnownCredentials;
   readonly governance: Governance;
+  /** Undefined while the cache is off. */
+  readonly recall: Recall | undefined;
   /** Every request needs a virtual key. */
   readonly enforceAuth: boolean;
   readonly observability: ObservabilityConfig;
@@ -73,6 +78,10 @@ interface Turn {
   readonly keyId: string | undefined;
   readonly auth: ClientAuth;
   readonly wish: KeyWish<never>;
+  /** What it wants of the cache; undefined where that has no part in it. */
+  readonly recall: CacheOptions | undefined;
+  /** Takes down the answer for the cache. */
+  readonly keeper: Keeper | undefined;
   /** Of the client's body. */
   readonly bodyHash: () => string | Promise<string>;
 }
@@ -102,16 +111,18 @@ export async function attemptTargets(asked: Asked): Promise<Attempted> {
   const targets = findTargets(snapshot.providers, routed, body, fallbacks, named);
   const session = readSession(exchange.headers, identity?.id ?? exchange.headers.get("x-bf-vk") ?? "");
   const pin = readPin(exchange.headers);
+  const wanted = snapshot.recall && readRecallOptions(request, route, body, snapshot.recall);
   let first: { readonly attempted: Failure; readonly served: Served } | undefined;
   let last: Failure | undefined;
   for (const [index, target] of targets.entries()) {
     const isLast = index === targets.length - 1;
     const common = { model: target.model, session, lastResort: isLast };
+    const parts = { target, isLast, identity, recall: wanted, keeper: undefined, bodyHash };
     // The client's credentials and its pin are for the first target; fallbacks use the configured keys.
     const turn: Turn =
       index === 0
-        ? { target, isLast, identity, keyId: routing?.keyId, auth, wish: { ...common, pin }, bodyHash }
-        : { target, isLast, identity, keyId: undefined, auth: { kind: "none" }, wish: common, bodyHash };
+        ? { ...parts, keyId: routing?.keyId, auth, wish: { ...common, pin } }
+        : { ...parts, keyId: undefined, auth: { kind: "none" }, wish: common };
     request.fallbackIndex = index;
     const attempted = await attemptTarget(asked, turn);
     if (attempted.kind === "answer" && ownModels !== undefined) return ownModels(attempted);
@@ -159,9 +170,9 @@ function nameOf({ reply }: Failure): string {
 }
 
 /** @throws BedrockError for credentials that the provider does not take: another target is no substitute */
-async function attemptTarget(asked: Asked, asGiven: Turn): Promise<Attempted> {
-  const { request, route, snapshot } = asked;
-  const { target, identity, keyId } = asGiven;
+async function attemptTarget(asked: Asked, turn: Turn): Promise<Attempted> {
+  const { request, snapshot } = asked;
+  const { target, identity } = turn;
   const { provider, model } = target;
   request.provider = provider.name;
   request.model = model;
@@ -173,11 +184,37 @@ async function attemptTarget(asked: Asked, asGiven: Turn): Promise<Attempted> {
     if (!(error instanceof BedrockError)) throw error;
     return failure("nobody", error, { cause: "client" });
   }
+  if (turn.recall === undefined || snapshot.recall === undefined) return askTarget(asked, turn);
+  return recallOrAsk(asked, turn, turn.recall, snapshot.recall);
+}
+
+/** What the cache has is the answer; else the target is asked, and its answer may be kept. */
+async function recallOrAsk(asked: Asked, turn: Turn, wanted: CacheOptions, on: Recall): Promise<Attempted> {
+  const { request, route, snapshot } = asked;
+  const { target, identity, auth, keyId, wish } = turn;
+  const asker = { identity, auth, keyId, isPinned: wish.pin !== undefined, headerFilter: snapshot.policy.headerFilter };
+  const recalled = await recall(request, route, target, asker, wanted, on);
+  if (recalled === undefined) return askTarget(asked, turn);
+  if (recalled.kind === "answered") return recalled.attempted;
+  const { keeper } = recalled;
+  try {
+    return keeper.watch(await askTarget(asked, { ...turn, keeper }));
+  } catch (error) {
+    keeper.drop();
+    throw error;
+  }
+}
+
+/** @throws BedrockError as {@link attemptTarget} */
+async function askTarget(asked: Asked, asGiven: Turn): Promise<Attempted> {
+  const { request, route } = asked;
+  const { target, keyId } = asGiven;
+  const { provider } = target;
   const allowedIds = allowedKeys(provider, request.admission?.keyIds, keyId);
   const turn = allowedIds === undefined ? asGiven : { ...asGiven, wish: { ...asGiven.wish, allowedIds } };
   switch (provider.kind) {
     case "mock":
-      return mockTarget(asked, target, provider);
+      return mockTarget(asked, turn, provider);
     case "translated": {
       const keys = translatedKeys(provider, turn.auth, turn.wish);
       return refusable(() => translateTarget(asked, turn, provider, keys));
@@ -203,11 +240,11 @@ async function refusable(attempt: () => Promise<Attempted>): Promise<Attempted> 
 /** The mock has no keys and is asked once. */
 async function mockTarget(
   { request, route }: Asked,
-  { model, body }: Target,
+  { target: { model, body }, keeper }: Turn,
   provider: MockProvider,
 ): Promise<Attempted> {
   const attempt = request.beginAttempt(provider.name, model, { id: provider.name, name: provider.name }, undefined);
-  const attempted = await refusable(() => answerMock(request, route, model, body, provider));
+  const attempted = await refusable(() => answerMock(request, route, model, body, provider, keeper));
   noteEnd(attempt, attempted, request);
   return attempted;
 }
@@ -221,8 +258,9 @@ function translateTarget(
   const { request, snapshot, route } = asked;
   const { target } = turn;
   const headers = headersForUpstream(request.exchange.headers, snapshot.policy.headerFilter, "translate");
-  const call = readTranslateCall(request, route, target.model, target.body, headers, provider.name);
-  const { format } = call;
+  const read = readTranslateCall(request, route, target.model, target.body, headers, provider.name);
+  const format = turn.keeper !== undefined && read.format.kind === "text" ? turn.keeper.tap(read.format) : read.format;
+  const call = { ...read, format };
   const guardrail = format.kind === "text" ? format.request.guardrailConfig : undefined;
   if (format.kind !== "text" || guardrail === undefined) return walkTranslate(asked, turn, provider, keys, call);
   return translateGuarded(asked, turn, provider, keys, call, format, guardrail);

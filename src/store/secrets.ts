@@ -27,15 +27,24 @@ export function maskValue(value: string): string {
     : "****";
 }
 
+/**
+ * 32 bytes from the operator's passphrase. The salt is constant: the key must be the same after a restart.
+ *
+ * @param purpose keys of different purposes have nothing in common
+ * @throws RangeError for a passphrase of less than 16 characters
+ */
+export function deriveKey(passphrase: string, purpose: string): Uint8Array {
+  if (passphrase.length < 16) throw new RangeError("must have at least 16 characters");
+  return scryptSync(passphrase, purpose, 32);
+}
+
 /** Encrypts what only this installation may read again: AES-256-GCM under a key from `BIFROST_ENCRYPTION_KEY`. */
 export class Sealer {
-  readonly #key: Buffer;
+  readonly #key: Uint8Array;
 
   /** @throws RangeError for a passphrase of less than 16 characters */
   constructor(passphrase: string) {
-    if (passphrase.length < 16) throw new RangeError("must have at least 16 characters");
-    // A constant salt: the key must be the same after a restart and on every machine that shares the store.
-    this.#key = scryptSync(passphrase, "bifrost entity secrets", 32);
+    this.#key = deriveKey(passphrase, "bifrost entity secrets");
   }
 
   /** @param owner is bound to the text: what was sealed for one owner does not open for another */

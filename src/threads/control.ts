@@ -7,7 +7,9 @@ import { join } from "node:path";
 import type { AdminAnswer } from "../admin/answer.ts";
 import { type AdminRequest, type AdminServices, handle } from "../admin/api.ts";
 import { EntityBook } from "../admin/book.ts";
+import type { CacheControl } from "../admin/cache.ts";
 import { OverrideBook } from "../admin/overrides.ts";
+import type { Filter } from "../cache/messages.ts";
 import { ConfigError } from "../config/problems.ts";
 import type { Config } from "../config/schema.ts";
 import type { Settings } from "../config/settings.ts";
@@ -19,11 +21,13 @@ import { Prices, providerTypesOf } from "../governance/prices.ts";
 import { GovernanceRegistry } from "../governance/registry.ts";
 import { KeyRegistry } from "../keys/registry.ts";
 import { CounterFlusher } from "../store/flusher.ts";
-import { Sealer } from "../store/secrets.ts";
+import { deriveKey, Sealer } from "../store/secrets.ts";
 import { openDatabase } from "../store/sqlite-driver.ts";
 import { StoreError } from "../store/store.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { LogState } from "../telemetry/request-log.ts";
+import { seldom } from "../telemetry/seldom.ts";
+import { CacheThread } from "./cache.ts";
 import { LogDesk } from "./log-desk.ts";
 import { StoreClient, startStoreThread } from "./store.ts";
 
@@ -32,6 +36,8 @@ export interface ControlListeners {
   readonly publish: (inForce: InForce) => Promise<void>;
   /** The state of each key, as JSON. */
   readonly keysHealth: () => Promise<unknown>;
+  /** Has every front end forget answers that the owner of the cache has forgotten. */
+  readonly forgetCached: (filter: Filter) => Promise<void>;
   /** Told when the store is away and what is governed is to be refused meanwhile, and when that is over. */
   readonly refuseGoverned: (refuse: boolean) => void;
   /** How the front ends' rows of the request log are doing. */
@@ -42,6 +48,7 @@ export class Control {
   readonly #keys = new KeyRegistry();
   readonly #limits = new GovernanceRegistry();
   readonly #store: StoreClient;
+  readonly cache: CacheThread;
   readonly #log: Logger;
   readonly #listeners: ControlListeners;
   readonly #flusher: CounterFlusher;
@@ -89,6 +96,11 @@ export class Control {
       start: () => startStoreThread(store),
       onHealth: (problem) => this.#onHealth(problem),
     });
+    this.cache = new CacheThread({
+      folder: config.storage.kind === "memory" ? null : settings.dataDir,
+      key: withKey(settings, (passphrase) => deriveKey(passphrase, "bifrost cache")) ?? null,
+      onProblem: seldom((problem, others) => log.warn({ problem, others }, "the cache")),
+    });
     this.#flusher = new CounterFlusher({
       store: this.#store,
       collect: () => this.#limits.exportCounters(Date.now()),
@@ -106,6 +118,7 @@ export class Control {
       adminToken: settings.adminToken,
       config: () => this.#config,
       limits: () => this.#limitsNow(),
+      cache: () => this.#cacheControl(),
       version: packageVersion(),
       now: Date.now,
       onFault: (error) => log.error({ err: error }, "the management API met a fault"),
@@ -127,6 +140,9 @@ export class Control {
       this.#config.governance,
     );
     this.#overrides = await OverrideBook.open({ store: this.#store, applied: () => this.#apply(), now: Date.now });
+    const cache = this.#config.semantic_cache;
+    await this.cache.check(cache);
+    await this.cache.use(cache);
     for (const problem of this.#book.problems) this.#log.error({ problem }, "a stored entity is not in force");
     await this.#assign();
   }
@@ -147,10 +163,15 @@ export class Control {
 
   /** Puts a changed configuration file in force. */
   async useFile(config: Config): Promise<void> {
+    await this.cache.check(config.semantic_cache);
     await this.#bookNow().useFile(config.governance);
+    const { semantic_cache: cache } = config;
+    // Its owner is there before the front ends ask it, and until they have stopped.
+    if (cache.enabled) await this.cache.use(cache);
     this.#config = config;
     this.#files++;
     await this.#apply();
+    if (!cache.enabled) await this.cache.use(cache);
   }
 
   /** Answers a request to the management API. Never rejects. */
@@ -160,7 +181,7 @@ export class Control {
 
   /** Saves what has been counted, and closes the store. */
   async close(): Promise<void> {
-    await Promise.all([this.#flusher.stop(), this.logs.close()]);
+    await Promise.all([this.cache.close(), this.#flusher.stop(), this.logs.close()]);
     try {
       await this.#store.close();
     } catch (error) {
@@ -213,6 +234,27 @@ export class Control {
     return this.#overrides;
   }
 
+  #cacheControl(): CacheControl | undefined {
+    const { owner } = this.cache;
+    if (owner === undefined) return undefined;
+    return {
+      stats: () => owner.stats(),
+      list: (filter, page) => owner.list(filter, page),
+      forget: async (filter) => {
+        const count = await owner.forget(filter);
+        await this.#listeners.forgetCached(filter);
+        // What a front end had sent before it was told has arrived by now.
+        return count + (await owner.forget(filter));
+      },
+      // Who may see it in the request log may see it here.
+      mayShowContent: this.#config.observability.request_log.content,
+      costOf: (provider, model, tokens) => {
+        const microUsd = pricesOf(this.inForce.config).cost(provider, model, tokens, Date.now());
+        return microUsd === undefined ? undefined : microUsd / 1e6;
+      },
+    };
+  }
+
   #bookNow(): EntityBook {
     if (this.#book === undefined) throw new Error("the entities have not been read yet");
     return this.#book;
@@ -235,10 +277,15 @@ function pricesOf({ governance, providers }: Config): Prices {
   return new Prices(governance.pricing_overrides, providerTypesOf(providers));
 }
 
-function sealerOf({ encryptionKey }: Settings): Sealer | undefined {
+function sealerOf(settings: Settings): Sealer | undefined {
+  return withKey(settings, (passphrase) => new Sealer(passphrase));
+}
+
+/** What is made of the encryption key; undefined without one. */
+function withKey<T>({ encryptionKey }: Settings, make: (passphrase: string) => T): T | undefined {
   if (encryptionKey === undefined) return undefined;
   try {
-    return new Sealer(encryptionKey);
+    return make(encryptionKey);
   } catch (error) {
     if (error instanceof RangeError) throw new ConfigError([`BIFROST_ENCRYPTION_KEY: ${error.message}`]);
     throw error;

@@ -12,6 +12,7 @@ import { openKeyState } from "../keys/state.ts";
 import { createLogger } from "../telemetry/log.ts";
 import { Metrics } from "../telemetry/metrics.ts";
 import { RequestLog } from "../telemetry/request-log.ts";
+import { seldom } from "../telemetry/seldom.ts";
 import { ThreadHealth } from "../telemetry/thread-health.ts";
 import { Traces } from "../telemetry/traces.ts";
 import { Upstream } from "../upstream/dispatch.ts";
@@ -30,6 +31,9 @@ const flushMs = 3000;
 
 /** The longest that the last rows of the request log are waited for as the thread ends. Milliseconds. */
 const lastRowsMs = 2000;
+
+/** The longest that giving answers to the cache may hold up the end. Milliseconds. */
+const saveMs = 500;
 
 /** A hint about HTTP/2 clients is written at most this often. Milliseconds. */
 const hintEveryMs = 60_000;
@@ -70,6 +74,7 @@ const offers: FrontEndOffers = {
   },
   refuseGoverned: (refuse) => gateway.refuseGoverned(refuse),
   keysHealth: () => gateway.keysHealth(Date.now()),
+  cacheForget: (filter) => gateway.forgetCached(filter),
   // What all threads know alike is told by the first.
   metrics: () => metrics.snapshot([...health.read(), ...(start.index === 1 ? gateway.keyReadings() : [])]),
   logState: () => requestLog.state,
@@ -86,6 +91,7 @@ const offers: FrontEndOffers = {
     await Promise.all([new Promise((resolve) => setTimeout(resolve, 50)), traces.flush(flushMs)]);
   },
   close: async () => {
+    await gateway.saveCached(saveMs);
     await Promise.all(servers.map((server) => server.close()));
     await requestLog.stop(lastRowsMs);
   },
@@ -113,6 +119,8 @@ const gateway = new Gateway(
       requestLog.add(record);
     },
     onProblem: (message) => log.warn(message),
+    askCache: (message) => supervisor.call("cacheAsk", message),
+    onCacheProblem: seldom((problem, others) => log.warn({ problem, others }, "the cache")),
     admin: {
       isPath: isAdminPath,
       answer: (request) => supervisor.call("admin", request),

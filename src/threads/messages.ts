@@ -1,6 +1,7 @@
 /** What the threads ask of each other. */
 import type { AdminAnswer } from "../admin/answer.ts";
 import type { AdminRequest } from "../admin/api.ts";
+import type { Filter } from "../cache/messages.ts";
 import type { InForce } from "../gateway/gateway.ts";
 import type { TailQuery } from "../telemetry/log-tail.ts";
 import type { MetricsSnapshot } from "../telemetry/metrics.ts";
@@ -42,6 +43,8 @@ export interface FrontEndOffers {
   readonly logState: () => LogState;
   /** Refuses all inference while the store is away, where the configuration wants that. */
   readonly refuseGoverned: (refuse: boolean) => void;
+  /** Forgets answers; the cache's owner has forgotten them before. */
+  readonly cacheForget: (filter: Filter) => void;
   /** Says "not ready" at once and resolves when nothing is being answered any more. */
   readonly drain: () => Promise<void>;
   /** Ends what is still being answered, so that no client takes a part for the whole. */
@@ -56,6 +59,8 @@ export interface SupervisorOffers {
   readonly hash: (body: Uint8Array) => Promise<string>;
   /** Answers a request to the management API. */
   readonly admin: (request: AdminRequest) => Promise<AdminAnswer>;
+  /** Forwards a message to the owner of the cache. */
+  readonly cacheAsk: (message: Uint8Array<ArrayBuffer>) => Promise<Uint8Array>;
   readonly metricsPage: () => Promise<{ readonly type: string; readonly text: string }>;
   /** Writes rows of the request log. */
   readonly appendLog: (batch: LogBatch) => Promise<BatchFate>;

@@ -57,6 +57,9 @@ export async function startGateway(settings: Settings, loaded: Loaded, log: Logg
       // All keep one truth about keys.
       return first.call("keysHealth", undefined);
     },
+    forgetCached: async (filter) => {
+      await Promise.all(frontEnds.map((frontEnd) => frontEnd.call("cacheForget", filter)));
+    },
     refuseGoverned: (refuse) => {
       for (const frontEnd of frontEnds)
         frontEnd
@@ -73,6 +76,7 @@ export async function startGateway(settings: Settings, loaded: Loaded, log: Logg
     admin: (request) => control.admin(request),
     appendLog: (batch) => control.logs.append(batch),
     followLog: (query) => control.logs.follow(query),
+    cacheAsk: (message) => control.cache.ask(message),
     metricsPage: async () =>
       page.render([
         ...(await Promise.all(frontEnds.map((frontEnd) => frontEnd.call("metrics", undefined)))),

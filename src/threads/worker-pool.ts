@@ -23,7 +23,7 @@ export function startWorkerPool(threads: number): WorkerPool {
 }
 
 /** Task files stand beside `src/`: as TypeScript in the source tree, compiled in `dist`. */
-function taskFile(name: string): { filename: string; execArgv?: string[] } {
+export function taskFile(name: string): { filename: string; execArgv?: string[] } {
   const fromSource = import.meta.url.endsWith(".ts");
   const filename = new URL(`../../workers/${name}.${fromSource ? "ts" : "js"}`, import.meta.url).href;
   return fromSource ? { filename, execArgv: ["--import", "tsx"] } : { filename };

@@ -2,6 +2,7 @@
 
 import { type AdminRequest, type AdminServices, type AuditLine, handle } from "../../src/admin/api.ts";
 import { EntityBook } from "../../src/admin/book.ts";
+import type { CacheControl } from "../../src/admin/cache.ts";
 import { OverrideBook } from "../../src/admin/overrides.ts";
 import type { GovernanceInForce } from "../../src/admin/stored.ts";
 import { type GovernanceConfig, governanceSchema } from "../../src/config/governance.ts";
@@ -27,6 +28,7 @@ export interface KitOptions {
   readonly sealer?: Sealer;
   readonly adminToken?: string;
   readonly saved?: () => void;
+  readonly cache?: CacheControl;
   readonly applied?: (inForce: GovernanceInForce) => void | Promise<void>;
 }
 
@@ -99,6 +101,7 @@ export async function kit(options: KitOptions = {}) {
       prices: () => new Prices(book.inForce.pricing_overrides, new Map([["bedrock", "bedrock"]])),
       states: async () => options.logStates ?? [],
     },
+    cache: () => options.cache,
     version: "1.2.3",
     now: () => clock.now,
     onFault: (error) => faults.push(error),

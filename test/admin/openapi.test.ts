@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { logEntry } from "../store/log-rows.ts";
+import { cacheKit } from "./cache-kit.ts";
 import { at, kit } from "./kit.ts";
 
 async function description() {
@@ -15,13 +16,17 @@ describe("the OpenAPI description", () => {
     const { openapi, info, paths } = await description();
     expect(openapi).toBe("3.1.0");
     expect(info.version).toBe("1.2.3");
+    const { control, ids } = await cacheKit(["first", "second"]);
     const { send, log } = await kit({
+      cache: control,
       file: { teams: [{ id: "file", name: "File", budgets: [{ max_limit: 1, reset_duration: "1d" }] }] },
     });
     await log.append([logEntry("a", { session: "s" })]);
     const created = new Map([
       ["/api/logs", "a"],
       ["/api/logs/sessions", "s"],
+      ["/api/cache/entries", ids[0] ?? ""],
+      ["/api/cache/clear", ids[1] ?? ""],
     ]);
     for (const path of Object.values(at)) {
       const body = {

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from "vitest";
-import { answerOf, ask, facts, type Kit, kit, optionsOf, remember } from "./kit.ts";
+import { placeOf } from "../../src/cache/partition.ts";
+import { answerOf, ask, facts, type Kit, kit, optionsOf, remember, start } from "./kit.ts";
 
 const kits: Kit[] = [];
 afterEach(async () => {
@@ -310,13 +311,33 @@ describe("another configuration", () => {
   test("of another embedder leaves entries to equal requests", async () => {
     const { front, config, owner } = made();
     await remember(front(), facts(capital), optionsOf(config), "Paris");
-    const settings = { maxEntries: config.max_entries, maxBytes: config.max_bytes, folder: null };
+    const settings = { maxEntries: config.max_entries, maxBytes: config.max_bytes, folder: null, key: null };
     owner.configure({ ...settings, embedding: { ...config.embedding, dimension: 256 } });
     expect(await ask(front(), facts("what's the capital of France"), optionsOf(config))).toBe("miss");
     expect(await ask(front(), facts(capital), optionsOf(config))).toBe("direct: Paris");
     owner.configure({ ...settings, embedding: config.embedding });
     expect(await ask(front(), facts("what's the capital of France"), optionsOf(config))).toBe("semantic: Paris");
   });
+});
+
+test("what is being taken in while entries are deleted does not come back", async () => {
+  const { owner, config } = made();
+  const { partition, exact } = placeOf(facts(capital), "app", config);
+  const labels = { virtualKey: null, cacheKey: "app", provider: "bedrock", model: "claude", mayShow: false };
+  const entry = {
+    ...labels,
+    partition,
+    exact,
+    answer: Buffer.from("{}"),
+    tokens: { input: 1, output: 1, cacheRead: 0, cacheWrite: 0 },
+    storedAt: start,
+    expiresAt: start + 60_000,
+    question: undefined,
+  };
+  const put = owner.answer({ op: "put", entry, embed: capital });
+  await owner.answer({ op: "forget", filter: { cacheKey: "app" } });
+  expect(await put).toEqual({ kind: "done", count: 0 });
+  expect(await owner.answer({ op: "put", entry, embed: capital })).toEqual({ kind: "done", count: 1 });
 });
 
 test("statistics count hits of front ends' own memory too", async () => {
@@ -336,7 +357,19 @@ test("statistics count hits of front ends' own memory too", async () => {
       semanticHits: 1,
       misses: 1,
       partitionCount: 1,
-      partitions: [{ virtualKey: "vk_a", cacheKey: "app", model: "claude", provider: "bedrock", entries: 1, hits: 3 }],
+      saved: { input: 9, output: 15, cacheRead: 0, cacheWrite: 0 },
+      partitions: [
+        {
+          virtualKey: "vk_a",
+          cacheKey: "app",
+          model: "claude",
+          provider: "bedrock",
+          entries: 1,
+          directHits: 2,
+          semanticHits: 1,
+          misses: 1,
+        },
+      ],
     },
   });
 });

@@ -62,7 +62,7 @@ describe("with ten times as many entries as fit (A68)", () => {
     const cache = one.front();
     for (let index = 0; index < 50; index++) await remember(cache, facts(question(index)), optionsOf(one.config), "x");
     const { embedding, max_bytes } = one.config;
-    one.owner.configure({ embedding, maxEntries: 10, maxBytes: max_bytes, folder: null });
+    one.owner.configure({ embedding, maxEntries: 10, maxBytes: max_bytes, folder: null, key: null });
     expect(await statsOf(one)).toMatchObject({ entries: 10, evicted: 40 });
     await one.close();
   });

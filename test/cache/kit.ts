@@ -64,11 +64,16 @@ export interface Kit {
   readonly close: () => Promise<void>;
 }
 
-export function kit(section: object = {}, folder: string | null = null, clock = new Clock()): Kit {
+export function kit(
+  section: object = {},
+  folder: string | null = null,
+  clock = new Clock(),
+  key: Uint8Array | null = null,
+): Kit {
   const config = configOf(section);
   const problems: string[] = [];
   const owner = new IndexOwner(
-    { embedding: config.embedding, maxEntries: config.max_entries, maxBytes: config.max_bytes, folder },
+    { embedding: config.embedding, maxEntries: config.max_entries, maxBytes: config.max_bytes, folder, key },
     clock.now,
   );
   const ask: Ask = (message) => owner.handle(message);

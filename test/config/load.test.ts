@@ -149,11 +149,7 @@ describe("a configuration", () => {
       { client: { required_headers: { "x-a": "regex:(" } } },
       "client.required_headers",
     ],
-    [
-      "a feature that is not there",
-      { semantic_cache: { enabled: true } },
-      "semantic_cache.enabled: the semantic cache is not supported",
-    ],
+    ["a wrong time to live", { semantic_cache: { ttl: "soon" } }, "semantic_cache.ttl: must be seconds"],
     ["no object", [], "the file: "],
   ])("with %s is refused by its path", (_what, json, problem) => {
     expect(problemsOf(json).join("\n")).toContain(problem);

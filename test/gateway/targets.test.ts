@@ -141,6 +141,7 @@ function setUp(setup: Setup = {}) {
         governance: kit({}).governance,
         enforceAuth: false,
         observability: observabilitySchema.parse({}),
+        recall: undefined,
       },
       services: {
         upstream,

@@ -1,6 +1,6 @@
-/** Sends a planned stream at its own pace, and never faster than it is read. */
+/** Sends events that are all there already at a pace, and never faster than they are read. */
 import type { ConverseEvent } from "../bedrock/converse.ts";
-import type { MockStream } from "../providers/mock/break-off.ts";
+import type { BedrockError } from "../bedrock/errors.ts";
 import type { FrameSource } from "./attempt.ts";
 import type { StreamFormat } from "./client-format.ts";
 import { ConverseSource, type EventFeed } from "./event-source.ts";
@@ -8,14 +8,21 @@ import { ConverseSource, type EventFeed } from "./event-source.ts";
 /** Without delays this many events leave at once. */
 const burstEvents = 256;
 
-/** @param chunkDelayMs the pause before each `contentBlockDelta`, in milliseconds */
-export function mockSource(stream: MockStream, chunkDelayMs: number, format: StreamFormat): FrameSource {
-  return new MockFeed(stream, chunkDelayMs, format).source;
+/** A stream as it will be. */
+export interface Paced {
+  readonly events: readonly ConverseEvent[];
+  /** What ends the stream behind its last event; undefined when the events are all there is. */
+  readonly failure: BedrockError | undefined;
 }
 
-class MockFeed implements EventFeed {
+/** @param chunkDelayMs the pause before each `contentBlockDelta`, in milliseconds */
+export function pacedSource(stream: Paced, chunkDelayMs: number, format: StreamFormat): FrameSource {
+  return new PacedFeed(stream, chunkDelayMs, format).source;
+}
+
+class PacedFeed implements EventFeed {
   readonly source: ConverseSource;
-  readonly #stream: MockStream;
+  readonly #stream: Paced;
   readonly #delayMs: number;
   #next = 0;
   #flowing = false;
@@ -24,7 +31,7 @@ class MockFeed implements EventFeed {
   #rested = false;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(stream: MockStream, delayMs: number, format: StreamFormat) {
+  constructor(stream: Paced, delayMs: number, format: StreamFormat) {
     this.#stream = stream;
     this.#delayMs = delayMs;
     this.source = new ConverseSource(format, this);

@@ -1,0 +1,76 @@
+/** Requests that take part in the semantic cache, at a gateway in front of fakes that count. */
+import { decodeFrames, payloadOf } from "./frames.ts";
+import type { RunningGateway } from "./gateway.ts";
+import { type RawAnswer, type RawRequest, send, userTurn } from "./raw-http.ts";
+import { sleep } from "./wait.ts";
+
+/** An entry can be found by everybody this long after its answer. Milliseconds. */
+export const findableMs = 500;
+
+export type Headers = Readonly<Record<string, string>>;
+
+export interface Asking {
+  readonly action?: "converse" | "converse-stream" | "invoke" | "invoke-with-response-stream";
+  /** By default `app`; null sends none. */
+  readonly key?: string | null;
+  readonly headers?: Headers;
+  readonly signal?: AbortSignal;
+}
+
+export function post(
+  gateway: Pick<RunningGateway, "url">,
+  model: string,
+  body: string | object,
+  { action = "converse", key = "app", headers = {}, signal }: Asking = {},
+): Promise<RawAnswer> {
+  const request: RawRequest = {
+    body: typeof body === "string" ? body : JSON.stringify(body),
+    headers: { ...(key !== null && { "x-bf-cache-key": key }), ...headers },
+    ...(signal !== undefined && { signal }),
+  };
+  return send(gateway.url, `/bedrock/model/${encodeURIComponent(model)}/${action}`, request);
+}
+
+/** How the cache had part in an answer. */
+export function outcome({ headers }: RawAnswer): unknown {
+  return headers["x-bifrost-cache"];
+}
+
+/** Asks, and waits until everybody can find what was answered. */
+export async function teach(
+  gateway: Pick<RunningGateway, "url">,
+  model: string,
+  body: string | object,
+  asking: Asking = {},
+): Promise<RawAnswer> {
+  const answer = await post(gateway, model, body, asking);
+  if (outcome(answer) !== "miss") throw new Error(`it was no miss but ${String(outcome(answer))}`);
+  await sleep(findableMs);
+  return answer;
+}
+
+/** A body that nobody has asked before. */
+export function freshTurn(more: object = {}): string {
+  count++;
+  return userTurn(`Tell me about item ${process.pid}-${count}.`, more);
+}
+
+let count = 0;
+
+/** What a Converse answer or the frames of a ConverseStream say. */
+export function said(answer: RawAnswer): string {
+  if (answer.headers["content-type"] === "application/json") return saidWhole(JSON.parse(answer.body.toString()));
+  return decodeFrames(answer.body)
+    .filter(({ type }) => type === "contentBlockDelta")
+    .map((frame) => String(member(member(payloadOf(frame), "delta"), "text")))
+    .join("");
+}
+
+function saidWhole(body: unknown): string {
+  const content = member(member(member(body, "output"), "message"), "content");
+  return Array.isArray(content) ? content.map((block) => String(member(block, "text"))).join("") : "";
+}
+
+export function member(value: unknown, name: string): unknown {
+  return typeof value === "object" && value !== null ? new Map(Object.entries(value)).get(name) : undefined;
+}

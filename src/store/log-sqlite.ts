@@ -40,6 +40,7 @@ import {
   logMigrations,
   readAttempt,
   readRequest,
+  requestHash,
   requestValues,
 } from "./log-tables.ts";
 import { describeFault } from "./sqlite-faults.ts";
@@ -59,8 +60,12 @@ export async function openSqliteLog(file: string): Promise<LogStore> {
 export async function openSqliteLogDatabase(database: SqliteDatabase, file: string): Promise<LogStore> {
   // The loss of power may cost the last rows, but never the file.
   const db = await prepareDatabase<LogTables>(database, file, logMigrations, "normal");
+  await sql`pragma wal_autocheckpoint = ${sql.lit(checkpointPages)}`.execute(db);
   return new SqliteLog(database, db, file);
 }
+
+/** Pages of 4 KiB that are written to the log of changes before the file itself: those written often go there once. */
+const checkpointPages = 8192;
 
 const columnOf = {
   arrivedAt: "arrived_at",
@@ -147,7 +152,13 @@ class SqliteLog implements LogStore {
       const all = db.selectFrom("requests").selectAll();
       const newest = all.orderBy("arrived_at", "desc").orderBy("id", "desc");
       const own = await all.where("id", "=", id).executeTakeFirst();
-      const table = own ?? (await newest.where("request_id", "=", id).limit(1).executeTakeFirst());
+      const table =
+        own ??
+        (await newest
+          .where("request_hash", "=", requestHash(id))
+          .where("request_id", "=", id)
+          .limit(1)
+          .executeTakeFirst());
       if (table === undefined) return undefined;
       const { seq } = table;
       const attempts = await db.selectFrom("attempts").selectAll().where("seq", "=", seq).orderBy("position").execute();
@@ -155,6 +166,7 @@ class SqliteLog implements LogStore {
       const others = await db
         .selectFrom("requests")
         .select("id")
+        .where("request_hash", "=", table.request_hash)
         .where("request_id", "=", table.request_id)
         .where("seq", "!=", seq)
         .orderBy("arrived_at", "desc")
@@ -344,7 +356,9 @@ function conditionsOf(eb: Builder, filter: LogFilter): Expression<SqlBool> {
   if (to !== undefined) conditions.push(eb("arrived_at", "<", to));
   for (const field of choosable) {
     const wanted = fields?.[field];
-    if (wanted !== undefined) conditions.push(eb(columnOf[field], "in", wanted));
+    if (wanted === undefined) continue;
+    conditions.push(eb(columnOf[field], "in", wanted));
+    if (field === "requestId") conditions.push(eb("request_hash", "in", wanted.map(requestHash)));
   }
   if (rules !== undefined) {
     const wanted = sql.join(rules);

@@ -11,6 +11,8 @@ export interface LogTables {
 interface RequestTable {
   id: string;
   request_id: string;
+  /** As {@link requestHash}. */
+  request_hash: number;
   arrived_at: number;
   duration_ms: number;
   upstream_ms: number;
@@ -79,6 +81,7 @@ type ColumnType = "text" | "text!" | "integer" | "integer!" | "real" | "real!";
 const requestColumns: Readonly<Record<keyof RequestTable, ColumnType>> = {
   id: "text!",
   request_id: "text!",
+  request_hash: "integer!",
   arrived_at: "integer!",
   duration_ms: "real!",
   upstream_ms: "real!",
@@ -157,7 +160,9 @@ const steps: Readonly<Record<string, Migration>> = {
         db,
       );
       await sql`create unique index requests_id on requests (id)`.execute(db);
-      await sql`create index requests_request_id on requests (request_id)`.execute(db);
+      // Request ids come in any order, so that every row would write a page of an index of its own: an index of small
+      // numbers has a quarter of the pages.
+      await sql`create index requests_request_hash on requests (request_hash)`.execute(db);
       await sql`create index requests_arrived_at on requests (arrived_at, id)`.execute(db);
       const key = sql`create index requests_virtual_key on requests (virtual_key_id, arrived_at) where virtual_key_id is not null`;
       await key.execute(db);
@@ -175,6 +180,14 @@ export const inserts = {
   content: insertOf("contents", ["seq", "request", "answer", "sealed"]),
 };
 
+/** A number of 32 bits by which a request id is found quickly; others may have the same. FNV-1a over UTF-16 units. */
+export function requestHash(requestId: string): number {
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < requestId.length; index++)
+    hash = Math.imul(hash ^ requestId.charCodeAt(index), 0x01000193);
+  return hash | 0;
+}
+
 function insertOf(table: string, columns: readonly string[], more = ""): string {
   return `insert into ${table} (${columns.join(", ")}) values (${columns.map(() => "?").join(", ")}) ${more}`;
 }
@@ -183,6 +196,7 @@ export function requestValues({ row }: LogEntry): readonly unknown[] {
   const table: RequestTable = {
     id: row.id,
     request_id: row.requestId,
+    request_hash: requestHash(row.requestId),
     arrived_at: row.arrivedAt,
     duration_ms: row.durationMs,
     upstream_ms: row.upstreamMs,

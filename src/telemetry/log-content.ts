@@ -20,7 +20,7 @@ export function kept({ row, attempts, content }: LogEntry, { redactor, sealer, m
   };
   return {
     row: cleanRow(row, redactor),
-    attempts: attempts.map((attempt): LogAttempt => ({ ...attempt, model: redactor.cleanAny(attempt.model) })),
+    attempts: attempts.map((attempt): LogAttempt => ({ ...attempt, model: redactor.cleanName(attempt.model) })),
     content: content && {
       request: part(content.request, "request"),
       answer: part(content.answer, "answer"),
@@ -34,12 +34,12 @@ export function cleanRow(row: LogRow, redactor: Redactor): LogRow {
   return {
     ...row,
     requestId: redactor.clean(row.requestId),
-    askedModel: redactor.cleanAny(row.askedModel),
-    model: redactor.cleanAny(row.model),
-    message: redactor.cleanAny(row.message),
-    stopReason: redactor.cleanAny(row.stopReason),
-    session: redactor.cleanAny(row.session),
-    dimensions: row.dimensions.map(([name, value]) => [redactor.clean(name), redactor.clean(value)]),
+    askedModel: redactor.cleanName(row.askedModel),
+    model: redactor.cleanName(row.model),
+    message: redactor.cleanName(row.message),
+    stopReason: redactor.cleanName(row.stopReason),
+    session: redactor.cleanName(row.session),
+    dimensions: row.dimensions.map(([name, value]) => [redactor.cleanName(name), redactor.cleanName(value)]),
   };
 }
 

@@ -143,10 +143,12 @@ export function packBatch(prefix: string, first: number, rows: readonly Packable
   return Uint8Array.from(packr.pack(batch));
 }
 
-/** @param bytes of {@link packBatch} */
+/** @param bytes of {@link packBatch}, of one or of several one after the other */
 export function unpackBatch(bytes: Uint8Array): LogEntry[] {
-  const [prefix, first, rows] = packr.unpack(bytes) as PackedBatch;
-  return rows.map((row, index) => entryOf(`${prefix}${(first + index).toString(36)}`, row));
+  const batches = packr.unpackMultiple(bytes) as readonly PackedBatch[];
+  return batches.flatMap(([prefix, first, rows]) =>
+    rows.map((row, index) => entryOf(`${prefix}${(first + index).toString(36)}`, row)),
+  );
 }
 
 function entryOf(id: string, packed: PackableRecord): LogEntry {

@@ -27,8 +27,13 @@ const lookalikes = [
   /-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]{0,32}PRIVATE KEY-----|$)/g,
 ];
 
+/** Names whose clean form is remembered, and how long they may be. */
+const mostNames = 2000;
+const longestName = 256;
+
 export class Redactor {
   readonly #known: RegExp | undefined;
+  readonly #names = new Map<string, string>();
 
   /** @param secrets in clear text; hidden also as JSON or a URL would write them */
   constructor(secrets: readonly string[]) {
@@ -44,9 +49,15 @@ export class Redactor {
     return clean;
   }
 
-  /** As {@link clean}; null stays null. */
-  cleanAny<Text extends string | null>(text: Text): Text | string {
-    return text === null ? text : this.clean(text);
+  /** As {@link clean}, for what is often the same; null stays null. */
+  cleanName<Text extends string | null>(text: Text): Text | string {
+    if (text === null || text.length > longestName) return text === null ? text : this.clean(text);
+    const known = this.#names.get(text);
+    if (known !== undefined) return known;
+    const clean = this.clean(text);
+    if (this.#names.size >= mostNames) this.#names.clear();
+    this.#names.set(text, clean);
+    return clean;
   }
 }
 

@@ -6,7 +6,7 @@ import type { RequestRecord } from "./request-record.ts";
 
 /** Rows on their way. */
 export interface LogBatch {
-  /** As `packBatch` makes it. */
+  /** As `packBatch` makes it, several of them one after the other. */
   readonly bytes: Uint8Array;
   readonly rows: number;
 }
@@ -39,11 +39,23 @@ export interface RequestLogOptions {
   readonly retryMs?: number;
 }
 
+/** Some rows, packed. */
+interface Chunk {
+  readonly bytes: Uint8Array;
+  readonly rows: number;
+  readonly content: number;
+}
+
+const rowsOfChunk = 32;
+
 /**
  * Bounded: while the store does not take rows, those that find no room are dropped and counted. Nobody who adds a record
  * waits for anything.
  */
 export class RequestLog {
+  /** Packed already. */
+  #chunks: Chunk[] = [];
+  #chunkRows = 0;
   readonly #options: Required<RequestLogOptions>;
   readonly #prefix = `log_${randomBytes(8).toString("hex")}_`;
   #enabled: boolean;
@@ -59,7 +71,7 @@ export class RequestLog {
   constructor(options: RequestLogOptions) {
     this.#options = {
       everyMs: 200,
-      batchRows: 128,
+      batchRows: 1024,
       mostRows: 10_000,
       mostContent: 16 * 1024 * 1024,
       retryMs: 500,
@@ -78,7 +90,7 @@ export class RequestLog {
   }
 
   get #waiting(): number {
-    return this.#rows.length + (this.#batch?.sent.rows ?? 0);
+    return this.#rows.length + this.#chunkRows + (this.#batch?.sent.rows ?? 0);
   }
 
   /** Fast path: called for every request. */
@@ -93,8 +105,9 @@ export class RequestLog {
     }
     this.#rows.push(packable(record));
     this.#content += size;
+    if (this.#rows.length >= rowsOfChunk) this.#packChunk();
     if (this.#sending !== undefined) return;
-    if (this.#rows.length >= batchRows) this.#begin();
+    if (this.#rows.length + this.#chunkRows >= batchRows) this.#begin();
     else this.#timer ??= setTimeout(() => this.#begin(), everyMs);
   }
 
@@ -115,6 +128,8 @@ export class RequestLog {
     clearTimeout(this.#timer);
     this.#drop(this.#waiting);
     this.#rows = [];
+    this.#chunks = [];
+    this.#chunkRows = 0;
     this.#batch = undefined;
   }
 
@@ -142,7 +157,7 @@ export class RequestLog {
       this.#batch = undefined;
       this.#content -= content;
       if (fate === "never") this.#drop(sent.rows);
-    } while (this.#rows.length >= this.#options.batchRows);
+    } while (this.#rows.length + this.#chunkRows >= this.#options.batchRows);
   }
 
   async #send(batch: LogBatch): Promise<BatchFate> {
@@ -155,12 +170,31 @@ export class RequestLog {
   }
 
   #pack() {
-    const rows = this.#rows.slice(0, 4 * this.#options.batchRows);
-    this.#rows = this.#rows.slice(rows.length);
+    this.#packChunk();
+    const most = 4 * this.#options.batchRows;
+    let rows = 0;
+    let content = 0;
+    let count = 0;
+    for (const chunk of this.#chunks) {
+      if (rows > 0 && rows + chunk.rows > most) break;
+      rows += chunk.rows;
+      content += chunk.content;
+      count++;
+    }
+    const bytes = Uint8Array.from(Buffer.concat(this.#chunks.splice(0, count).map((chunk) => chunk.bytes)));
+    this.#chunkRows -= rows;
+    return { sent: { bytes, rows }, content };
+  }
+
+  /** Soon after they came: rows that wait as objects for a whole batch would outlive the young generation. */
+  #packChunk(): void {
+    const rows = this.#rows;
+    if (rows.length === 0) return;
+    this.#rows = [];
     const content = rows.reduce((sum, row) => sum + contentLength(row), 0);
-    const bytes = packBatch(this.#prefix, this.#nextNumber, rows);
+    this.#chunks.push({ bytes: packBatch(this.#prefix, this.#nextNumber, rows), rows: rows.length, content });
+    this.#chunkRows += rows.length;
     this.#nextNumber += rows.length;
-    return { sent: { bytes, rows: rows.length }, content };
   }
 
   #drop(rows: number): void {

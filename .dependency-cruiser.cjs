@@ -35,7 +35,7 @@ module.exports = {
       name: "entry-is-the-top",
       severity: "error",
       from: { path: "^(src/[^/]+/|workers/)" },
-      to: { path: "^src/server\\.ts$" },
+      to: { path: "^src/(main|server)\\.ts$" },
     },
     {
       name: "threads-are-above",

@@ -1,4 +1,4 @@
-/** The process that a load balancer fronts: reads its settings, starts the threads, and waits for signals. */
+/** The gateway's process: reads its settings, starts the threads, and waits for signals. */
 import type { Loaded } from "./config/load.ts";
 import { ConfigError } from "./config/problems.ts";
 import { helpText, readSettings, type Settings } from "./config/settings.ts";
@@ -14,6 +14,7 @@ process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = "true";
 process.exitCode = await main();
 
 async function main(): Promise<number> {
+  endWithKeeper(() => process.exit(1));
   let settings: Settings;
   let loaded: Loaded;
   try {
@@ -59,8 +60,15 @@ async function main(): Promise<number> {
     "ready",
   );
   process.on("SIGHUP", () => void running.reload());
+  endWithKeeper(async () => {
+    log.fatal("the process that keeps this one has died: ending with it");
+    await running.kill();
+    process.exit(1);
+  });
+  process.send?.({ kind: "ready", port, h2Port });
   const asked = await Promise.race([waitForStop().then(() => true), running.broken.then(() => false)]);
-  if (!asked) log.fatal("a front end has died: the others finish what they have, and the process ends");
+  if (asked) process.send?.({ kind: "stopping" });
+  else log.fatal("a front end has died: the others finish what they have, and the process ends");
   log.info(`stopping; running requests have ${settings.drainSeconds} seconds`);
   let atOnce = false;
   const again = waitForStop().then(async () => {
@@ -72,6 +80,17 @@ async function main(): Promise<number> {
   const byItself = await Promise.race([running.stop(settings.drainSeconds), again]);
   log.info("stopped");
   process.exit(asked && byItself === true && !atOnce ? 0 : 1);
+}
+
+/**
+ * A gateway whose keeper is gone ends as well: nobody would start it again, and a new keeper would find its ports taken.
+ * Only the last call counts.
+ */
+function endWithKeeper(end: () => unknown): void {
+  process.removeAllListeners("disconnect");
+  process.on("disconnect", end);
+  // A listener would keep alive a process that has nothing to do but to end.
+  process.channel?.unref();
 }
 
 function waitForStop(): Promise<void> {

@@ -90,6 +90,8 @@ export class Stage implements AsyncDisposable {
         BIFROST_PORT: "0",
         BIFROST_H2_PORT: "0",
         BIFROST_FRONTENDS: String(frontends),
+        // What is measured is the process that is started.
+        BIFROST_SUPERVISE: "0",
         ...(workers !== undefined && { BIFROST_WORKERS: String(workers) }),
         BIFROST_DATA_DIR: folder,
         BIFROST_CONFIG: config,

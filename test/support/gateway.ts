@@ -144,7 +144,8 @@ class Child implements RunningGateway {
     const kill = () => child.kill("SIGKILL");
     process.once("exit", kill);
     this.exited = new Promise((resolve) => {
-      child.once("exit", (code) => {
+      // Not "exit": the gateway itself is a child of this process and holds its output, and with it ports and files.
+      child.once("close", (code) => {
         this.#ended = true;
         process.off("exit", kill);
         rmSync(folder, { recursive: true, force: true });

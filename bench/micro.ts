@@ -4,7 +4,7 @@ import * as balance from "./balance.ts";
 import * as cacheQuality from "./cache-quality.ts";
 import * as cacheSpeed from "./cache-speed.ts";
 import * as frames from "./frames.ts";
-import * as hash from "./hash.ts";
+import * as hop from "./hop.ts";
 import * as keys from "./keys.ts";
 import type { Part, Row } from "./measure.ts";
 import * as metrics from "./metrics.ts";
@@ -21,7 +21,7 @@ const modules = [
   keys,
   admission,
   cacheSpeed,
-  hash,
+  hop,
   metrics,
   traces,
   requestLog,

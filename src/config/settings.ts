@@ -22,6 +22,10 @@ export interface Settings {
   /** Virtual keys' values are encrypted with it in the store; without one only their hashes are kept. */
   readonly encryptionKey: string | undefined;
   readonly drainSeconds: number;
+  /** New inference is refused while the event loop comes this late. Milliseconds; 0 turns that off. */
+  readonly overloadDelayMs: number;
+  /** What the process may have of memory; undefined: what the container or the machine has. */
+  readonly memoryLimitBytes: number | undefined;
 }
 
 const logLevels = ["trace", "debug", "info", "warn", "error", "fatal", "silent"];
@@ -64,6 +68,8 @@ export function readSettings(
     adminToken: text("BIFROST_ADMIN_TOKEN"),
     encryptionKey: text("BIFROST_ENCRYPTION_KEY"),
     drainSeconds: integer("BIFROST_DRAIN_SECONDS", 600, 0, 86_400),
+    overloadDelayMs: integer("BIFROST_OVERLOAD_DELAY_MS", 250, 0, 60_000),
+    memoryLimitBytes: integer("BIFROST_MEMORY_LIMIT_MB", 0, 0, 16_777_216) * 1024 * 1024 || undefined,
   };
   if (settings.port !== 0 && settings.port === settings.h2Port)
     problems.push("BIFROST_H2_PORT: must not be the port of BIFROST_PORT");
@@ -126,6 +132,12 @@ Environment:
   BIFROST_LOG_LEVEL      ${logLevels.slice(0, 4).join(", ")}, …            info
   BIFROST_ADMIN_TOKEN    bearer token of the management API        none: only from loopback
   BIFROST_DRAIN_SECONDS  how long SIGTERM waits for what runs      600
+  BIFROST_SUPERVISE      0: a gateway that dies is not started again  1
+  BIFROST_OVERLOAD_DELAY_MS
+                         new requests are refused while the event
+                         loop is this late; 0: never               250
+  BIFROST_MEMORY_LIMIT_MB
+                         they are also refused near this           what the container or machine has
 
 Without a configuration file the credentials of the environment are used (AWS_REGION or AWS_PROFILE,
 AWS_BEARER_TOKEN_BEDROCK); without any, the embedded mock provider answers for every model.

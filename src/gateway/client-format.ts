@@ -7,14 +7,19 @@ import type {
   EmbeddingRequest,
   Family,
   FamilyContext,
-  ImageFamily,
   ImageRequest,
   InvocationMetrics,
   Ranked,
-  RerankFamily,
   RerankRequest,
 } from "../bedrock/families/family.ts";
-import { chooseFamily } from "../bedrock/families/index.ts";
+import {
+  chooseFamily,
+  embeddingFamilies,
+  familyNamed,
+  imageFamilies,
+  rerankFamilies,
+  textFamilies,
+} from "../bedrock/families/index.ts";
 import { isJsonObject, type JsonObject } from "../bedrock/json.ts";
 import type { Route } from "../bedrock/operations.ts";
 import { readMember, readObject, readText, refuseMember } from "../bedrock/reading.ts";
@@ -26,6 +31,33 @@ import { readInvokeHeaders } from "./invoke-headers.ts";
 
 export type ClientFormat = TextFormat | EmbeddingFormat | ImagesFormat | RerankFormat;
 
+/** How an answer is written, without what it answers. */
+export type AnswerFormat = TextAnswerFormat | EmbeddingFormat | ImagesFormat | RerankFormat;
+
+/** The same as plain data, which can cross to another thread; {@link formatOf} makes one of it. */
+export type AnswerForm =
+  | { readonly kind: "converse" }
+  | { readonly kind: "text"; readonly family: string; readonly context: FamilyContext }
+  | {
+      readonly kind: "embedding";
+      readonly family: string;
+      readonly context: FamilyContext;
+      readonly request: EmbeddingRequest;
+    }
+  | {
+      readonly kind: "image";
+      readonly family: string;
+      readonly request: ImageRequest;
+      readonly ignored: readonly string[];
+    }
+  | {
+      readonly kind: "rerank";
+      /** Undefined for the operation of that name. */
+      readonly family: string | undefined;
+      readonly request: RerankRequest;
+      readonly ignored: readonly string[];
+    };
+
 /** Writes what a model has said as the client's operation wants it. */
 export interface TextWriter {
   /** @throws BedrockError ModelErrorException when the family has no form for a block of the answer */
@@ -34,15 +66,23 @@ export interface TextWriter {
   stream(startedAt: number): StreamFormat;
 }
 
-/** Converse in either form, and InvokeModel in a family that generates. */
-export interface TextFormat extends TextWriter {
+/** How answers of text are written. */
+export interface TextAnswerFormat extends TextWriter {
   readonly kind: "text";
+  /** Undefined where more is done with the answer than the form says. */
+  readonly form: AnswerForm | undefined;
+}
+
+/** Converse in either form, and InvokeModel in a family that generates. */
+export interface TextFormat extends TextAnswerFormat {
   readonly request: ConverseRequest;
 }
 
 /** InvokeModel in a family that makes vectors. */
 export interface EmbeddingFormat {
   readonly kind: "embedding";
+  /** As of text. */
+  readonly form: AnswerForm | undefined;
   readonly request: EmbeddingRequest;
   /**
    * @param vectors one for each text of the request
@@ -54,6 +94,7 @@ export interface EmbeddingFormat {
 /** InvokeModel in a family that makes images. */
 export interface ImagesFormat {
   readonly kind: "image";
+  readonly form: AnswerForm;
   readonly request: ImageRequest;
   /** Names of what was left out in reading. */
   readonly ignored: readonly string[];
@@ -68,6 +109,7 @@ export interface ImagesFormat {
 /** Rerank, and InvokeModel in a family that ranks documents. */
 export interface RerankFormat {
   readonly kind: "rerank";
+  readonly form: AnswerForm;
   readonly request: RerankRequest;
   /** Names of what was left out in reading. */
   readonly ignored: readonly string[];
@@ -130,13 +172,7 @@ export function readClientRequest(route: Route, modelId: string, body: Buffer, c
  * @throws BedrockError ValidationException when the body is no JSON object, or naming the field that is wrong
  */
 export function readRerankRequest(body: Buffer): RerankFormat {
-  const request = readRerank(parseBody(body));
-  return {
-    kind: "rerank",
-    request,
-    ignored: [],
-    answer: (ranked) => ({ headers: json, body: JSON.stringify(writeRerank(ranked, request)) }),
-  };
+  return rerankFormat({ kind: "rerank", family: undefined, request: readRerank(parseBody(body)), ignored: [] });
 }
 
 /**
@@ -209,47 +245,99 @@ export const converseWriter: TextWriter = {
 };
 
 function converseFormat(request: ConverseRequest): TextFormat {
-  return { kind: "text", request, ...converseWriter };
+  return { ...converseAnswers, request };
 }
 
+const converseAnswers: TextAnswerFormat = {
+  kind: "text",
+  form: { kind: "converse" },
+  ...converseWriter,
+};
+
 function invokeFormat(modelId: string, body: JsonObject, streams: boolean, context: ReadContext): ClientFormat {
-  const familyContext: FamilyContext = { modelId, requestId: context.requestId, body };
+  const { requestId, headers } = context;
   const family = chooseFamily(modelId, body, context.foreign);
   if (family.kind === "text") {
-    return {
-      kind: "text",
-      request: { ...family.read(body), ...readInvokeHeaders(context.headers) },
-      answer: (response) => writeInvoke(family, response, familyContext),
-      stream: (startedAt) => new InvokeStreamFormat(family, familyContext, startedAt),
-    };
+    const request = { ...family.read(body), ...readInvokeHeaders(headers) };
+    return { ...textAnswers(family, { modelId, requestId, body: membersOf(body, family.echoes) }), request };
   }
   if (streams) {
     const message = `A model that ${works[family.kind]} does not stream: use InvokeModel.`;
     throw new BedrockError("ValidationException", message);
   }
-  if (family.kind === "image") return imagesFormat(family, body, context);
-  if (family.kind === "rerank") return rerankFormat(family, body, context);
-  const request = family.read(body);
+  const { kind, name } = family;
+  switch (kind) {
+    case "embedding":
+      return embeddingFormat({ kind, family: name, context: { modelId, requestId }, request: family.read(body) });
+    case "image": {
+      const request = family.read(body);
+      return imagesFormat({
+        kind,
+        family: name,
+        request,
+        ignored: [...request.ignored, ...headersWithoutEffect(headers)],
+      });
+    }
+    case "rerank":
+      return rerankFormat({ kind, family: name, request: family.read(body), ignored: headersWithoutEffect(headers) });
+  }
+}
+
+const works = { embedding: "makes embeddings", image: "makes images", rerank: "ranks documents" } as const;
+
+function membersOf(body: JsonObject, names: readonly string[] = []): JsonObject {
+  return Object.fromEntries(names.flatMap((name) => (Object.hasOwn(body, name) ? [[name, body[name] ?? null]] : [])));
+}
+
+/** The format that a form describes. */
+export function formatOf(form: AnswerForm): AnswerFormat {
+  switch (form.kind) {
+    case "converse":
+      return converseAnswers;
+    case "text":
+      return textAnswers(familyNamed(textFamilies, form.family), form.context);
+    case "embedding":
+      return embeddingFormat(form);
+    case "image":
+      return imagesFormat(form);
+    case "rerank":
+      return rerankFormat(form);
+  }
+}
+
+function textAnswers(family: Family, context: FamilyContext): TextAnswerFormat {
+  return {
+    kind: "text",
+    form: { kind: "text", family: family.name, context },
+    answer: (response) => writeInvoke(family, response, context),
+    stream: (startedAt) => new InvokeStreamFormat(family, context, startedAt),
+  };
+}
+
+function embeddingFormat(form: Extract<AnswerForm, { readonly kind: "embedding" }>): EmbeddingFormat {
+  const { request, context } = form;
+  const family = familyNamed(embeddingFamilies, form.family);
   return {
     kind: "embedding",
+    form,
     request,
     answer: (vectors, inputTokens, latencyMs) => ({
       headers: [...json, ["x-amzn-bedrock-input-token-count", String(inputTokens)], latencyHeader(latencyMs)],
       body: JSON.stringify(
-        family.write(request.normalize ? vectors.map(unitVector) : vectors, inputTokens, request, familyContext),
+        family.write(request.normalize ? vectors.map(unitVector) : vectors, inputTokens, request, context),
       ),
     }),
   };
 }
 
-const works = { embedding: "makes embeddings", image: "makes images", rerank: "ranks documents" } as const;
-
-function imagesFormat(family: ImageFamily, body: JsonObject, { headers }: ReadContext): ImagesFormat {
-  const request = family.read(body);
+function imagesFormat(form: Extract<AnswerForm, { readonly kind: "image" }>): ImagesFormat {
+  const { request, ignored } = form;
+  const family = familyNamed(imageFamilies, form.family);
   return {
     kind: "image",
+    form,
     request,
-    ignored: [...request.ignored, ...headersWithoutEffect(headers)],
+    ignored,
     answer: (images, withheld, latencyMs) => ({
       headers: [...json, latencyHeader(latencyMs)],
       body: JSON.stringify(family.write(images, withheld, request)),
@@ -257,16 +345,18 @@ function imagesFormat(family: ImageFamily, body: JsonObject, { headers }: ReadCo
   };
 }
 
-function rerankFormat(family: RerankFamily, body: JsonObject, { headers }: ReadContext): RerankFormat {
-  const request = family.read(body);
+function rerankFormat(form: Extract<AnswerForm, { readonly kind: "rerank" }>): RerankFormat {
+  const { request, ignored } = form;
+  const family = form.family === undefined ? undefined : familyNamed(rerankFamilies, form.family);
   return {
     kind: "rerank",
+    form,
     request,
-    ignored: headersWithoutEffect(headers),
-    answer: (ranked, latencyMs) => ({
-      headers: [...json, latencyHeader(latencyMs)],
-      body: JSON.stringify(family.write(ranked, request)),
-    }),
+    ignored,
+    answer: (ranked, latencyMs) =>
+      family === undefined
+        ? { headers: json, body: JSON.stringify(writeRerank(ranked, request)) }
+        : { headers: [...json, latencyHeader(latencyMs)], body: JSON.stringify(family.write(ranked, request)) },
   };
 }
 

@@ -26,6 +26,7 @@ import { checkRequiredHeaders, compilePolicy, corsHeaders, preflight } from "./c
 import { settle } from "./governed.ts";
 import { keyReadings } from "./key-readings.ts";
 import { LiveReaders } from "./live.ts";
+import type { Overload } from "./overload.ts";
 import { answerManagement, answerPage, type ManagementApi } from "./pages.ts";
 import { providerEmbedder } from "./provider-embedder.ts";
 import { buildProviders, type Provider } from "./providers.ts";
@@ -48,6 +49,7 @@ export interface GatewayServices extends TargetServices {
   readonly log: Logger;
   /** Told of every request that is over. */
   readonly onRecord: (record: RequestRecord) => void;
+  readonly overload: Overload;
   /** Who answers for what can be asked of it at other paths than `/bedrock`. */
   readonly admin: ManagementApi;
   /** The metrics of all threads as a page for Prometheus. */
@@ -170,6 +172,7 @@ export class Gateway {
       })
       .finally(() => {
         request.close();
+        this.#services.overload.give(exchange.release());
         this.#active.delete(request);
         this.#services.metrics.active(this.#active.size);
         if (this.#active.size === 0) for (const resolve of this.#whenIdle.splice(0)) resolve();
@@ -201,8 +204,10 @@ export class Gateway {
     request.traced = traces.enabled && request.trace.sampled;
     if (snapshot.recall !== undefined) request.cache = notAsked;
     request.startDeadline();
-    const body = await request.whileAlive(exchange.body());
+    const { overload } = this.#services;
+    const body = await request.whileAlive(exchange.body(overload));
     if (body === undefined) throw request.ended ?? new BodyError("aborted", "the client left during its upload");
+    if (overload.reason !== undefined) throw overload.refuse();
     const route = findRoute(exchange);
     request.operation = route.operation.name;
     request.streams = route.operation.streams;
@@ -247,6 +252,9 @@ export class Gateway {
     const cors = corsHeaders(request.exchange.headers.get("origin"), snapshot.policy);
     if (error instanceof BodyError && error.reason === "aborted") return { status: 499, outcome: "cancelled" };
     if (error instanceof BedrockError) return replyError(request, error, cors);
+    if (error instanceof BodyError && error.reason === "no_room") {
+      return replyError(request, this.#services.overload.refuse(), cors);
+    }
     if (error instanceof BodyError) {
       const limit = "client.max_request_body_size_mb of the gateway's configuration sets the limit";
       const message = `${error.message.charAt(0).toUpperCase()}${error.message.slice(1)}; ${limit}.`;

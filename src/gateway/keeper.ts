@@ -3,7 +3,7 @@ import type { SemanticCache, Ticket } from "../cache/cache.ts";
 import type { Usage } from "../telemetry/usage.ts";
 import { AnswerCollector } from "./answer-collector.ts";
 import type { Attempted, FrameSink, FrameSource } from "./attempt.ts";
-import type { TextFormat } from "./client-format.ts";
+import type { TextWriter } from "./client-format.ts";
 import { isConverseResponse, isSameInStream } from "./kept-answer.ts";
 import { ObservedSource } from "./observed-source.ts";
 
@@ -36,9 +36,10 @@ export class Keeper {
   }
 
   /** The format, with an ear for the answer that is written in it. */
-  tap(format: TextFormat): TextFormat {
+  tap<Format extends TextWriter>(format: Format): Format & { readonly form: undefined } {
     return {
       ...format,
+      form: undefined,
       answer: (response) => {
         this.#written = () => response;
         return format.answer(response);

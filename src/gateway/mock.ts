@@ -8,21 +8,25 @@ import { countInputTokens } from "../providers/mock/conversation.ts";
 import { applyGuardrail } from "../providers/mock/guardrail.ts";
 import { planEmbeddings, planMock } from "../providers/mock/mock.ts";
 import { rankByWords, rerank } from "../providers/mock/rerank.ts";
+import type { MockPlan } from "../providers/mock/rule.ts";
 import type { ActiveRequest } from "./active-request.ts";
 import type { Attempted, WholeAnswer } from "./attempt.ts";
 import {
   type ClientAnswer,
   type EmbeddingFormat,
+  formatOf,
   parseBody,
   type RerankFormat,
   readClientRequest,
   readCountTokens,
-  type TextFormat,
+  type TextAnswerFormat,
   usageOf,
   writeCountTokens,
 } from "./client-format.ts";
 import { cancelled, failure } from "./failures.ts";
+import { errorOf, plainRoute } from "./jobs.ts";
 import type { Keeper } from "./keeper.ts";
+import { largeBytes, type OffThread } from "./off-thread.ts";
 import { pacedSource } from "./paced-source.ts";
 import type { MockProvider } from "./providers.ts";
 
@@ -39,6 +43,7 @@ export async function answerMock(
   model: string | undefined,
   body: Buffer,
   provider: MockProvider,
+  offThread: OffThread,
   keeper?: Keeper,
 ): Promise<Attempted> {
   const modelId = model ?? "";
@@ -49,16 +54,23 @@ export async function answerMock(
     case "InvokeModel":
     case "InvokeModelWithResponseStream": {
       const { headers } = request.exchange;
+      if (body.length >= largeBytes) {
+        const answered = await answerLarge(request, route, modelId, body, provider, offThread, keeper);
+        if (answered !== undefined) return answered;
+      }
       // Clients call the mock by the names of Bedrock's models, and expect their families.
       const format = readClientRequest(route, modelId, body, { headers, foreign: false, requestId: request.id });
       if (format.kind === "embedding") return answerEmbeddings(request, modelId, format, provider);
       if (format.kind === "rerank") return answerRanking(format);
       if (format.kind === "image") throw new BedrockError("ValidationException", "The mock provider makes no images.");
-      const tapped = keeper?.tap(format) ?? format;
-      return answerText(request, modelId, tapped, provider, route.operation.streams);
+      const plan = planMock(provider.rules, modelId, format.request, Math.random());
+      return answerText(request, keeper?.tap(format) ?? format, plan, route.operation.streams);
     }
     case "CountTokens":
-      return whole(writeCountTokens(countInputTokens(readCountTokens(modelId, body, false))));
+      if (body.length < largeBytes) {
+        return whole(writeCountTokens(countInputTokens(readCountTokens(modelId, body, false))));
+      }
+      return countLarge(modelId, body, offThread);
     case "ListFoundationModels":
       return object(listModels(new URLSearchParams(request.exchange.query)));
     case "GetFoundationModel":
@@ -91,15 +103,42 @@ export async function answerMock(
   }
 }
 
+/** @returns undefined for a body that asks for something else than text: it is read here */
+async function answerLarge(
+  request: ActiveRequest,
+  route: Route,
+  modelId: string,
+  body: Buffer,
+  { rules }: MockProvider,
+  offThread: OffThread,
+  keeper: Keeper | undefined,
+): Promise<Attempted | undefined> {
+  const { headers } = request.exchange;
+  const job = { route: plainRoute(route), modelId, headers, requestId: request.id, rules, roll: Math.random() };
+  const planned = await request.whileAlive(offThread.run("plan", body, job));
+  if (planned === undefined) return cancelled(request);
+  if (planned.kind === "refused") throw errorOf(planned.error);
+  if (planned.kind === "no_text") return undefined;
+  const { error } = planned.plan;
+  const plan = { ...planned.plan, error: error && { ...error, error: errorOf(error.error) } };
+  const format = formatOf(planned.form);
+  if (format.kind !== "text") throw new Error("a plan is for an answer of text");
+  return answerText(request, keeper?.tap(format) ?? format, plan, route.operation.streams);
+}
+
+async function countLarge(modelId: string, body: Buffer, offThread: OffThread): Promise<WholeAnswer> {
+  const counted = await offThread.run("count", body, { modelId });
+  if (typeof counted !== "number") throw errorOf(counted.error);
+  return whole(writeCountTokens(counted));
+}
+
 async function answerText(
   request: ActiveRequest,
-  modelId: string,
-  format: TextFormat,
-  provider: MockProvider,
+  format: TextAnswerFormat,
+  plan: MockPlan,
   streams: boolean,
 ): Promise<Attempted> {
   const startedAt = performance.now();
-  const plan = planMock(provider.rules, modelId, format.request, Math.random());
   if (plan.latencyMs > 0) await pause(plan.latencyMs, request);
   if (request.over) return cancelled(request);
   if (plan.error !== null && (!streams || plan.error.afterChunks === null)) return failure("nobody", plan.error.error);

@@ -16,8 +16,9 @@ import { parse } from "./kept-answer.ts";
 import { configuredKeys } from "./key-source.ts";
 import type { BedrockProvider, Provider, TranslatedProvider } from "./providers.ts";
 import { relay } from "./relay.ts";
+import { readAnswerFacts } from "./relay-facts.ts";
 import type { TargetServices } from "./targets.ts";
-import { translate } from "./translate.ts";
+import { callWith, translate } from "./translate.ts";
 
 /** Models that can be asked for vectors of one length or another; others refuse to be told. */
 const flexible = /text-embedding-3|gemini-embedding|embed-v4|codestral-embed|qwen3-embedding/;
@@ -60,7 +61,7 @@ async function embedAtBedrock(
     ["content-type", "application/json"],
     ["accept", "application/json"],
   ] as const;
-  const call = { route: invokeRoute(model), region: undefined, query: "", headers, body };
+  const call = { route: invokeRoute(model), region: undefined, query: "", headers, body, readFacts: readAnswerFacts };
   const attempted = await walkKeys(request, {
     ...walkOf(provider, model),
     keys: configuredKeys(provider.pool, { model, lastResort: true }),
@@ -83,6 +84,7 @@ async function embedTranslated(
   let vector: readonly number[] | undefined;
   const format: EmbeddingFormat = {
     kind: "embedding",
+    form: undefined,
     request: {
       texts: [text],
       dimensions: flexible.test(model) ? dimension : undefined,
@@ -97,7 +99,7 @@ async function embedTranslated(
       return { headers: [], body: "" };
     },
   };
-  const call = { asked: model, format, streams: false, headers: [] };
+  const call = callWith({ asked: model, streams: false, headers: [], patienceMs: undefined }, format);
   const attempted = await walkKeys(request, {
     ...walkOf(provider, model),
     keys: configuredKeys(provider.pool, { model, lastResort: true }),
@@ -145,6 +147,7 @@ function ownExchange(): Exchange {
     remoteAddress: () => "",
     onAbort: () => undefined,
     body: none,
+    release: () => 0,
     reply: none,
     open: none,
   };

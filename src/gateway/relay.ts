@@ -1,8 +1,7 @@
 /** The relay lane: one attempt at Bedrock with one key. Bytes up as they came, bytes down as they came. */
 import { BedrockError, isErrorType, statusOf } from "../bedrock/errors.ts";
 import { type OperationName, type Route, upstreamPath } from "../bedrock/operations.ts";
-import { stopReasonIn } from "../bedrock/stop-reason.ts";
-import { readStopReason, readUsage, type StreamUsage } from "../bedrock/stream-facts.ts";
+import { readUsage, type StreamUsage } from "../bedrock/stream-facts.ts";
 import type { ReplyHeaders } from "../http/exchange.ts";
 import { retryAfter } from "../providers/retry-after.ts";
 import { CredentialsError, type Resolved } from "../upstream/credentials.ts";
@@ -18,6 +17,7 @@ import { headersForClient } from "./headers.ts";
 import { imagesIn } from "./pieces.ts";
 import type { BedrockKey, BedrockProvider } from "./providers.ts";
 import { redact, redaction } from "./redact.ts";
+import type { AnswerFacts } from "./relay-facts.ts";
 import { RelayStream } from "./relay-stream.ts";
 
 /** What goes up, the same for every key but for the model's alias and the signature. */
@@ -34,6 +34,11 @@ export interface RelayCall {
   readonly bodyHash: () => string | Promise<string>;
   /** Milliseconds a stream may take to begin with content, while somebody else could be asked; undefined: no limit. */
   readonly patienceMs: number | undefined;
+  /** As `readAnswerFacts`, which a worker does for a large answer. */
+  readonly readFacts: (
+    operation: OperationName,
+    body: Buffer,
+  ) => AnswerFacts | undefined | Promise<AnswerFacts | undefined>;
 }
 
 const maxAnswerBytes = 128 * 1024 * 1024;
@@ -133,7 +138,7 @@ async function buildRequest(
 const userAgent = "bifrost-ts";
 
 async function readAnswer(
-  { route, patienceMs }: RelayCall,
+  { route, patienceMs, readFacts }: RelayCall,
   sent: Sent,
   answer: UpstreamAnswer,
   secrets: () => readonly string[],
@@ -153,16 +158,15 @@ async function readAnswer(
   if (!route.operation.streams) {
     const body = await answer.collect(maxAnswerBytes);
     const { status } = answer;
-    if (name === "Converse") {
-      const facts = readConverseFacts(body);
-      if (facts === undefined) return nonsense("The model's answer is not a Converse answer.");
-      return { kind: "answer", status, headers, body, ...facts };
+    if (makesImages && name === "InvokeModel") {
+      const usage = { inputTokens: 0, outputTokens: 0, ...usageFromHeaders(answer.headers), images: imagesIn(body) };
+      return { kind: "answer", status, headers, body, usage, stopReason: undefined };
     }
-    const told = usageFromHeaders(answer.headers);
-    const isImages = makesImages && name === "InvokeModel";
-    const usage = isImages ? { inputTokens: 0, outputTokens: 0, ...told, images: imagesIn(body) } : told;
-    const stopReason = name === "InvokeModel" && !isImages ? readStopReason(body) : undefined;
-    return { kind: "answer", status, headers, body, usage, stopReason };
+    const made = readFacts(name, body);
+    const facts = made instanceof Promise ? await made : made;
+    if (facts === undefined) return nonsense("The model's answer is not a Converse answer.");
+    const usage = facts.usage ?? usageFromHeaders(answer.headers);
+    return { kind: "answer", status, headers, body, usage, stopReason: facts.stopReason };
   }
   if (!text(answer.headers["content-type"])?.includes("application/vnd.amazon.eventstream")) {
     await answer.collect(maxErrorBytes);
@@ -206,24 +210,6 @@ function isForeignJob(operation: OperationName, { retry, reply }: Failure): bool
 function lengthOf({ headers }: UpstreamAnswer): number | undefined {
   const length = text(headers["content-length"]);
   return length !== undefined && /^\d{1,15}$/.test(length) ? Number(length) : undefined;
-}
-
-/**
- * What a Converse answer says of itself; undefined when it is none: no object with `output` (an answer without one
- * crashes clients).
- */
-function readConverseFacts(
-  body: Buffer,
-): { readonly usage: StreamUsage | undefined; readonly stopReason: string | undefined } | undefined {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(body.toString("utf8"));
-  } catch {
-    // Not JSON is one of the ways not to be a Converse answer.
-    return undefined;
-  }
-  if (typeof parsed !== "object" || parsed === null || !("output" in parsed)) return undefined;
-  return { usage: "usage" in parsed ? readUsage(parsed.usage) : undefined, stopReason: stopReasonIn(parsed) };
 }
 
 /** Bedrock counts tokens of InvokeModel in headers (seen in recorded traffic, not in the service model). */

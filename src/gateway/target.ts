@@ -30,8 +30,9 @@ export function findTargets(
   body: Buffer,
   fallbacks: string | undefined,
   named?: string,
+  lookInBody: () => string | undefined = () => modelIn(route, body),
 ): readonly Target[] {
-  const first = findTarget(providers, route, body, named);
+  const first = findTarget(providers, route, body, named, lookInBody);
   if (fallbacks === undefined) return [first];
   if (route.operation.model !== "path")
     throw refuseField("x-bf-fallbacks", `${route.operation.name} has no model in its path that could be replaced.`);
@@ -59,13 +60,20 @@ function namesStranger(name: string, providers: readonly Provider[]): boolean {
  * mock provider is configured it serves everything.
  *
  * @param byHeader the `x-model-provider` header: of batch inference and its files it names the provider
+ * @param lookInBody the model that the body names, if it names one
  * @throws BedrockError ResourceNotFoundException when no provider can serve it, ValidationException for an ARN whose
  *   region is none, and for batch inference with a provider that is not Bedrock
  */
-export function findTarget(providers: readonly Provider[], route: Route, body: Buffer, byHeader?: string): Target {
-  if (route.operation.batch) return findBatchTarget(providers, route, body, byHeader);
+export function findTarget(
+  providers: readonly Provider[],
+  route: Route,
+  body: Buffer,
+  byHeader?: string,
+  lookInBody: () => string | undefined = () => modelIn(route, body),
+): Target {
+  if (route.operation.batch) return findBatchTarget(providers, route, body, byHeader, lookInBody());
   const named = route.operation.model === "path" ? route.labels[0] : undefined;
-  const inBody = route.operation.model === "body" ? modelInBody(body) : undefined;
+  const inBody = lookInBody();
   const asked = named ?? inBody;
   const slash = asked === undefined ? -1 : asked.indexOf("/");
   const prefix = asked === undefined || slash === -1 ? undefined : asked.slice(0, slash);
@@ -96,8 +104,8 @@ function findBatchTarget(
   { operation, labels }: Route,
   body: Buffer,
   byHeader: string | undefined,
+  inBody: string | undefined,
 ): Target {
-  const inBody = operation.model === "body" ? modelInBody(body) : undefined;
   const slash = inBody?.indexOf("/") ?? -1;
   const prefixed = providers.find(({ name }) => slash > 0 && name === inBody?.slice(0, slash));
   const named = byHeader === undefined ? undefined : providers.find(({ name }) => name === byHeader);
@@ -154,8 +162,12 @@ function split(modelId: string): { readonly region: string | undefined; readonly
   }
 }
 
+function modelIn({ operation }: Route, body: Buffer): string | undefined {
+  return operation.model === "body" ? modelInBody(body) : undefined;
+}
+
 /** StartAsyncInvoke and CreateModelInvocationJob name their model at the top, Rerank deep in its configuration. */
-function modelInBody(body: Buffer): string | undefined {
+export function modelInBody(body: Buffer): string | undefined {
   let parsed: unknown;
   try {
     parsed = JSON.parse(body.toString("utf8"));
@@ -178,10 +190,10 @@ function modelInBody(body: Buffer): string | undefined {
 
 /** Writes another model id in the place of the one the client sent, and leaves every other byte alone. */
 export function replaceModel(body: Buffer, from: string, to: string): Buffer {
-  const text = body.toString("utf8");
-  const quoted = JSON.stringify(from);
-  if (text.split(quoted).length !== 2) {
+  const quoted = Buffer.from(JSON.stringify(from));
+  const at = body.indexOf(quoted);
+  if (at === -1 || body.includes(quoted, at + quoted.length)) {
     throw new BedrockError("ValidationException", `modelId: write ${JSON.stringify(to)}, without the provider's name.`);
   }
-  return Buffer.from(text.replace(quoted, () => JSON.stringify(to)));
+  return Buffer.concat([body.subarray(0, at), Buffer.from(JSON.stringify(to)), body.subarray(at + quoted.length)]);
 }

@@ -1,11 +1,12 @@
 /** A request at its targets: the one it names, and after that one's failure its fallbacks, each a whole new attempt. */
 import type { ConverseResponse, GuardrailConfig } from "../bedrock/converse.ts";
 import { BedrockError, refuseField } from "../bedrock/errors.ts";
-import type { Route } from "../bedrock/operations.ts";
+import type { OperationName, Route } from "../bedrock/operations.ts";
 import type { CacheOptions } from "../cache/options.ts";
 import type { ObservabilityConfig } from "../config/observability.ts";
 import type { Governance } from "../governance/governance.ts";
 import type { Identity } from "../governance/identity.ts";
+import type { RequestHeaders } from "../http/exchange.ts";
 import type { Upstream } from "../upstream/dispatch.ts";
 import type { ActiveRequest } from "./active-request.ts";
 import type { Attempted, Failure } from "./attempt.ts";
@@ -17,7 +18,7 @@ import type { CompiledPolicy } from "./client-policy.ts";
 import { keepContent } from "./content.ts";
 import { failure } from "./failures.ts";
 import { checkFilesRequest, readUpload } from "./files.ts";
-import { withoutForeignReasoning } from "./foreign-reasoning.ts";
+import { mayHoldForeignReasoning, stripForeignReasoning } from "./foreign-reasoning.ts";
 import { admitTarget, allowedKeys, identifyClient, routeRequest } from "./governed.ts";
 import { type Apply, type Ask, askGuarded } from "./guardrail.ts";
 import { headersForUpstream } from "./headers.ts";
@@ -25,6 +26,7 @@ import type { Keeper } from "./keeper.ts";
 import { type KeyWish, readPin, readSession } from "./key-source.ts";
 import { answerMock } from "./mock.ts";
 import { ownCatalogue } from "./model-list.ts";
+import { largeBytes, type OffThread } from "./off-thread.ts";
 import type {
   BedrockKey,
   BedrockProvider,
@@ -35,13 +37,23 @@ import type {
 } from "./providers.ts";
 import { type Recall, readRecallOptions, recall } from "./recall.ts";
 import { type RelayCall, relay } from "./relay.ts";
+import { readAnswerFacts } from "./relay-facts.ts";
 import { findTargets, replaceModel, type Target } from "./target.ts";
-import { finishedAnswer, readTranslateCall, type TranslateCall, translate } from "./translate.ts";
+import {
+  callWith,
+  finishedAnswer,
+  largeTranslateCall,
+  type ReadCall,
+  readTranslateCall,
+  type TranslateCall,
+  translate,
+} from "./translate.ts";
 
 export interface TargetServices {
   readonly upstream: Upstream;
   /** SHA-256 of a body in hexadecimal; large ones are hashed off this thread. */
   readonly hash: (body: Buffer) => string | Promise<string>;
+  readonly offThread: OffThread;
   /** Told of what an operator should know and no client is refused for. */
   readonly onProblem: (message: string) => void;
 }
@@ -108,7 +120,12 @@ export async function attemptTargets(asked: Asked): Promise<Attempted> {
   const fallbacks = exchange.headers.get("x-bf-fallbacks") ?? routing?.fallbacks.join();
   const routed = routing === undefined ? route : { ...route, labels: [routing.model, ...route.labels.slice(1)] };
   const named = exchange.headers.get("x-model-provider") || undefined;
-  const targets = findTargets(snapshot.providers, routed, body, fallbacks, named);
+  let inBody: (() => string | undefined) | undefined;
+  if (route.operation.model === "body" && body.length >= largeBytes) {
+    const model = await services.offThread.run("model", body, {});
+    inBody = () => model;
+  }
+  const targets = findTargets(snapshot.providers, routed, body, fallbacks, named, inBody);
   const session = readSession(exchange.headers, identity?.id ?? exchange.headers.get("x-bf-vk") ?? "");
   const pin = readPin(exchange.headers);
   const wanted = snapshot.recall && readRecallOptions(request, route, body, snapshot.recall);
@@ -239,31 +256,55 @@ async function refusable(attempt: () => Promise<Attempted>): Promise<Attempted> 
 
 /** The mock has no keys and is asked once. */
 async function mockTarget(
-  { request, route }: Asked,
+  { request, route, services }: Asked,
   { target: { model, body }, keeper }: Turn,
   provider: MockProvider,
 ): Promise<Attempted> {
+  const { offThread } = services;
   const attempt = request.beginAttempt(provider.name, model, { id: provider.name, name: provider.name }, undefined);
-  const attempted = await refusable(() => answerMock(request, route, model, body, provider, keeper));
+  const attempted = await refusable(() => answerMock(request, route, model, body, provider, offThread, keeper));
   noteEnd(attempt, attempted, request);
   return attempted;
 }
 
-function translateTarget(
+async function translateTarget(
   asked: Asked,
   turn: Turn,
   provider: TranslatedProvider,
   keys: ClientKeys<TranslatedKey>,
 ): Promise<Attempted> {
-  const { request, snapshot, route } = asked;
+  const { request, snapshot, route, services } = asked;
   const { target } = turn;
   const headers = headersForUpstream(request.exchange.headers, snapshot.policy.headerFilter, "translate");
+  if (target.body.length >= largeBytes && !asksGuardrail(request.exchange.headers, target.body)) {
+    const { offThread } = services;
+    const large = largeTranslateCall(request, route, target.model, target.body, headers, offThread, turn.keeper);
+    return walkTranslate(asked, turn, provider, keys, large);
+  }
   const read = readTranslateCall(request, route, target.model, target.body, headers, provider.name);
-  const format = turn.keeper !== undefined && read.format.kind === "text" ? turn.keeper.tap(read.format) : read.format;
-  const call = { ...read, format };
+  const { format } = read;
+  const isTapped = turn.keeper !== undefined && format.kind === "text";
+  const call = isTapped ? callWith(read, turn.keeper.tap(format)) : read;
+  return translateRead(asked, turn, provider, keys, call);
+}
+
+/** A call whose request has been read, which tells whether a guardrail is around it. */
+function translateRead(
+  asked: Asked,
+  turn: Turn,
+  provider: TranslatedProvider,
+  keys: ClientKeys<TranslatedKey>,
+  call: ReadCall,
+): Promise<Attempted> {
+  const { format } = call;
   const guardrail = format.kind === "text" ? format.request.guardrailConfig : undefined;
   if (format.kind !== "text" || guardrail === undefined) return walkTranslate(asked, turn, provider, keys, call);
   return translateGuarded(asked, turn, provider, keys, call, format, guardrail);
+}
+
+/** What a guardrail is to see has to be read here. */
+function asksGuardrail(headers: RequestHeaders, body: Buffer): boolean {
+  return headers.has("x-amzn-bedrock-guardrailidentifier") || body.includes('"guardrailConfig"');
 }
 
 function walkTranslate(
@@ -281,7 +322,7 @@ function walkTranslate(
     pin: wish.pin,
     isLast,
     attempt: (key, name = "", patienceMs) =>
-      translate(request, { ...call, patienceMs }, provider, key, name, services.upstream),
+      translate(request, { ...call, patienceMs }, provider, key, name, services.upstream, services.offThread),
   });
 }
 
@@ -291,7 +332,7 @@ async function translateGuarded(
   turn: Turn,
   provider: TranslatedProvider,
   keys: ClientKeys<TranslatedKey>,
-  call: TranslateCall,
+  call: ReadCall,
   format: TextFormat,
   guardrail: GuardrailConfig,
 ): Promise<Attempted> {
@@ -311,13 +352,14 @@ async function translateGuarded(
     let response: ConverseResponse | undefined;
     const capture: TextFormat = {
       ...format,
+      form: undefined,
       request: withoutGuardrail,
       answer: (given) => {
         response = given;
         return { headers: [], body: "" };
       },
     };
-    const attempted = await walkTranslate(asked, turn, provider, keys, { ...call, format: capture, streams: false });
+    const attempted = await walkTranslate(asked, turn, provider, keys, callWith({ ...call, streams: false }, capture));
     if (attempted.kind === "failure") return attempted;
     if (response === undefined) throw new Error("the model's answer was not captured");
     return response;
@@ -340,7 +382,7 @@ function relayFiles(asked: Asked, { target, ...turn }: Turn, provider: BedrockPr
   return relayTarget(asked, { ...turn, target: { ...target, body: upload.body } }, provider, keys, upload.headers);
 }
 
-function relayTarget(
+async function relayTarget(
   { request, snapshot, route, body, services }: Asked,
   { target, isLast, wish, bodyHash }: Turn,
   provider: BedrockProvider,
@@ -348,7 +390,9 @@ function relayTarget(
   headers: RelayCall["headers"] = headersForUpstream(request.exchange.headers, snapshot.policy.headerFilter, "relay"),
 ): Promise<Attempted> {
   const { exchange } = request;
-  const relayed = route.operation.model === "path" ? withoutForeignReasoning(target.body) : target.body;
+  const { offThread } = services;
+  const stripped = bodyForBedrock(route, target.body, offThread);
+  const relayed = stripped instanceof Promise ? await stripped : stripped;
   const call = {
     route,
     region: target.region,
@@ -356,6 +400,8 @@ function relayTarget(
     headers,
     body: relayed,
     bodyHash: relayed === body ? bodyHash : once(() => services.hash(relayed)),
+    readFacts: (operation: OperationName, answer: Buffer) =>
+      answer.length < largeBytes ? readAnswerFacts(operation, answer) : offThread.run("facts", answer, { operation }),
   };
   return walkKeys(request, {
     provider,
@@ -370,6 +416,14 @@ function relayTarget(
       return relay(request, named, provider, key, services.upstream);
     },
   });
+}
+
+function bodyForBedrock({ operation }: Route, body: Buffer, offThread: OffThread): Buffer | Promise<Buffer> {
+  if (operation.model !== "path" || !mayHoldForeignReasoning(body)) return body;
+  if (body.length < largeBytes) return stripForeignReasoning(body);
+  return offThread
+    .run("strip", body, {})
+    .then(({ bytes }) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
 }
 
 /** Where the model stands in the body, a key's alias has to be written there. */

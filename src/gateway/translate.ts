@@ -1,45 +1,47 @@
 /** The translation lane: one attempt at a provider that does not speak Bedrock's API, with one key. */
-import type { ConverseRequest, ConverseResponse } from "../bedrock/converse.ts";
+import type { ConverseResponse } from "../bedrock/converse.ts";
 import { eventsOf } from "../bedrock/converse-events.ts";
 import { BedrockError } from "../bedrock/errors.ts";
 import type { Route } from "../bedrock/operations.ts";
 import type { ReplyHeaders } from "../http/exchange.ts";
-import type { Dialect, Encoded, ProviderAnswer, ProviderFailure, Target } from "../providers/dialect.ts";
-import { dialects } from "../providers/dialects.ts";
-import { authHeader, dialectNameFor } from "../providers/table.ts";
+import type { Dialect, ProviderAnswer, ProviderFailure, Target } from "../providers/dialect.ts";
+import { authHeader } from "../providers/table.ts";
 import { CredentialsError } from "../upstream/credentials.ts";
 import { type Sent, type Upstream, type UpstreamAnswer, UpstreamError } from "../upstream/dispatch.ts";
 import { type EventReader, JsonLinesReader, SseReader } from "../upstream/sse.ts";
 import type { ActiveRequest } from "./active-request.ts";
 import type { Attempted, Failure, WholeAnswer } from "./attempt.ts";
-import {
-  type ClientAnswer,
-  type ClientFormat,
-  type EmbeddingFormat,
-  type ImagesFormat,
-  type RerankFormat,
-  readClientRequest,
-  readCountTokens,
-  readRerankRequest,
-  type TextFormat,
-  usageOf,
-  writeCountTokens,
-} from "./client-format.ts";
+import { type TextAnswerFormat, usageOf, writeCountTokens } from "./client-format.ts";
+import { decodeWhole } from "./decoding.ts";
+import { dialectOf, encodeFor, type Prepared, type ReadRequest, readForeignRequest } from "./encoding.ts";
 import { ConverseSource } from "./event-source.ts";
 import { cancelled, failure, inTime, silent, unreachable } from "./failures.ts";
+import type { Keeper } from "./keeper.ts";
+import { finishOffThread, largeBytes, type OffThread, prepareOffThread } from "./off-thread.ts";
 import type { TranslatedKey, TranslatedProvider } from "./providers.ts";
 import { redactText } from "./redact.ts";
 import { TranslatedStream } from "./translated-stream.ts";
 
-/** What the client asks, read once for all keys of the provider. */
+/** What the client asks of a provider, whichever key is used. */
 export interface TranslateCall {
   readonly asked: string;
-  readonly format: ClientFormat | { readonly kind: "count"; readonly request: ConverseRequest };
   readonly streams: boolean;
   /** The client's own headers for the upstream. */
   readonly headers: readonly (readonly [string, string])[];
   /** Milliseconds a stream may take to begin with content, while somebody else could be asked; undefined: no limit. */
   readonly patienceMs: number | undefined;
+  /**
+   * Encodes the request for a target.
+   *
+   * @throws BedrockError ValidationException for what the target cannot carry; (as a rejection) also when the request is
+   *   wrong, and as `OffThread.run`
+   */
+  readonly prepare: (target: Target) => Prepared | Promise<Prepared>;
+}
+
+/** One whose request has been read already. */
+export interface ReadCall extends TranslateCall {
+  readonly format: ReadRequest;
 }
 
 const maxAnswerBytes = 128 * 1024 * 1024;
@@ -58,41 +60,48 @@ export function readTranslateCall(
   body: Buffer,
   headers: TranslateCall["headers"],
   provider: string,
+): ReadCall {
+  const context = { headers: request.exchange.headers, requestId: request.id };
+  const format = readForeignRequest(route, asked ?? "", body, context, provider);
+  return callWith({ asked: asked ?? "", streams: route.operation.streams, headers, patienceMs: undefined }, format);
+}
+
+/** The call with what was read. */
+export function callWith(call: Omit<TranslateCall, "prepare">, format: ReadRequest): ReadCall {
+  return { ...call, format, prepare: (target) => prepareInline(target, format) };
+}
+
+function prepareInline(target: Target, format: ReadRequest): Prepared {
+  const { request, ignored, memo } = encodeFor(target, format);
+  return { request, ignored, memo, format, body: request.body === "" ? undefined : Buffer.from(request.body) };
+}
+
+/**
+ * The call of a large request, which is read and encoded by a worker, for each key anew.
+ *
+ * @param asked as in {@link readTranslateCall}
+ * @param keeper is told what a model of text answers
+ */
+export function largeTranslateCall(
+  request: ActiveRequest,
+  route: Route,
+  asked: string | undefined,
+  body: Buffer,
+  headers: TranslateCall["headers"],
+  offThread: OffThread,
+  keeper: Keeper | undefined,
 ): TranslateCall {
-  const { name, streams } = route.operation;
-  const common = { asked: asked ?? "", streams, headers, patienceMs: undefined };
-  switch (name) {
-    case "Converse":
-    case "ConverseStream":
-    case "InvokeModel":
-    case "InvokeModelWithResponseStream": {
-      const context = { headers: request.exchange.headers, foreign: true, requestId: request.id };
-      return { ...common, format: readClientRequest(route, common.asked, body, context) };
-    }
-    case "CountTokens":
-      return { ...common, format: { kind: "count", request: readCountTokens(common.asked, body, true) } };
-    case "Rerank":
-      return { ...common, format: readRerankRequest(body) };
-    case "ApplyGuardrail":
-    case "InvokeGuardrailChecks":
-    case "StartAsyncInvoke":
-    case "GetAsyncInvoke":
-    case "ListAsyncInvokes":
-    case "ListFoundationModels":
-    case "GetFoundationModel":
-    case "ListInferenceProfiles":
-    case "GetInferenceProfile":
-    case "CreateModelInvocationJob":
-    case "ListModelInvocationJobs":
-    case "GetModelInvocationJob":
-    case "StopModelInvocationJob":
-    case "PutObject":
-    case "GetObject":
-    case "HeadObject":
-    case "DeleteObject":
-    case "ListObjectsV2":
-      throw new BedrockError("ValidationException", `The provider ${provider} does not serve ${name}.`);
-  }
+  return {
+    asked: asked ?? "",
+    streams: route.operation.streams,
+    headers,
+    patienceMs: undefined,
+    prepare: async (target) => {
+      const prepared = await prepareOffThread(offThread, request, route, asked ?? "", body, target);
+      const { format } = prepared;
+      return keeper === undefined || format.kind !== "text" ? prepared : { ...prepared, format: keeper.tap(format) };
+    },
+  };
 }
 
 /** @param model the model id at the provider: the key's alias of what was asked, or that itself */
@@ -103,26 +112,30 @@ export async function translate(
   key: TranslatedKey,
   model: string,
   upstream: Upstream,
+  offThread?: OffThread,
 ): Promise<Attempted> {
   const target = targetOf(request, call, provider, key, model);
   const dialect = dialectOf(target);
-  const { format } = call;
-  let encoded: Encoded;
+  let prepared: Prepared;
   try {
-    encoded = encode(dialect, target, format);
+    const made = call.prepare(target);
+    const awaited = made instanceof Promise ? await request.whileAlive(made) : made;
+    if (awaited === undefined) return cancelled(request);
+    prepared = awaited;
   } catch (error) {
     if (!(error instanceof BedrockError)) throw error;
     return failure("nobody", error, { elsewhere: true });
   }
+  const { format } = prepared;
   if (format.kind === "count" && dialect.countTokens === undefined) {
-    return answerOf(writeCountTokens(encoded.memo.inputTokens), undefined, encoded, estimatedHeader);
+    return answerOf(writeCountTokens(prepared.memo.inputTokens), undefined, prepared, estimatedHeader);
   }
   const reach = await authorize(request, key);
   if (reach.kind === "failure") return reach;
   const secrets = () => [...provider.secrets, ...reach.secrets];
   const sentAt = performance.now();
   try {
-    const sent = upstream.send(buildRequest(request, encoded, call, provider, key, reach.header), provider.network);
+    const sent = upstream.send(buildRequest(request, prepared, call, provider, key, reach.header), provider.network);
     request.whenOver(() => sent.cancel());
     const answer = await inTime(sent.answer, call.streams ? call.patienceMs : undefined);
     if (answer === undefined) {
@@ -134,10 +147,10 @@ export async function translate(
       const { status, headers } = answer;
       return failed(dialect.failure({ status, headers, body, now: Date.now() }, target), format, call, secrets);
     }
-    const reading = { dialect, encoded, sent, answer, sentAt, secrets };
+    const reading = { dialect, prepared, sent, answer, sentAt, secrets, offThread };
     return format.kind === "text" && call.streams
       ? await readStream(call, format, reading)
-      : await readWhole(call, format, reading);
+      : await readWhole(request, call, format, reading);
   } catch (error) {
     if (!(error instanceof UpstreamError)) throw error;
     return request.over ? cancelled(request) : unreachable(error);
@@ -162,60 +175,6 @@ function targetOf(
     seed: request.id,
     ...(key.azure !== undefined && { azure: key.azure }),
     ...(key.vertex !== undefined && { vertex: key.vertex }),
-  };
-}
-
-function dialectOf(target: Target): Dialect {
-  const name = dialectNameFor(target);
-  if (name === undefined) throw new Error(`no dialect for ${target.kind}`);
-  return dialects[name];
-}
-
-function encode(dialect: Dialect, target: Target, format: TranslateCall["format"]): Encoded {
-  switch (format.kind) {
-    case "text":
-      return dialect.encode(format.request, target);
-    case "count":
-      return (dialect.countTokens ?? dialect).encode(format.request, target);
-    case "embedding": {
-      if (dialect.embed === undefined) {
-        const message = `The provider ${target.provider} makes no embeddings.`;
-        throw new BedrockError("ValidationException", message);
-      }
-      return dialect.embed.encode(embedRequest(format), target);
-    }
-    case "image":
-      return alsoIgnored(format, imagesBy(dialect, target.provider).encode(format.request, target));
-    case "rerank":
-      return alsoIgnored(format, rerankBy(dialect, target.provider).encode(format.request, target));
-  }
-}
-
-/** What was left out in reading comes before what the provider has no place for. */
-function alsoIgnored({ ignored }: ImagesFormat | RerankFormat, encoded: Encoded): Encoded {
-  return { ...encoded, ignored: [...ignored, ...encoded.ignored] };
-}
-
-function imagesBy({ image }: Dialect, provider: string): NonNullable<Dialect["image"]> {
-  if (image !== undefined) return image;
-  throw new BedrockError("ValidationException", `The provider ${provider} makes no images.`);
-}
-
-function rerankBy({ rerank }: Dialect, provider: string): NonNullable<Dialect["rerank"]> {
-  if (rerank !== undefined) return rerank;
-  throw new BedrockError("ValidationException", `The provider ${provider} does not rank documents.`);
-}
-
-function embedRequest({ request }: EmbeddingFormat) {
-  const { texts, dimensions, purpose, truncate } = request;
-  const purposes = ["search_document", "search_query", "classification", "clustering"] as const;
-  const known = purposes.find((one) => one === purpose);
-  const cut = { NONE: "none", START: "start", END: "end" } as const;
-  return {
-    texts,
-    ...(dimensions !== undefined && { dimensions }),
-    ...(known !== undefined && { purpose: known }),
-    ...(truncate !== undefined && { truncate: cut[truncate] }),
   };
 }
 
@@ -246,7 +205,7 @@ async function authorize(request: ActiveRequest, key: TranslatedKey): Promise<Re
 
 function buildRequest(
   active: ActiveRequest,
-  { request }: Encoded,
+  { request, body }: Prepared,
   call: TranslateCall,
   provider: TranslatedProvider,
   key: TranslatedKey,
@@ -262,80 +221,56 @@ function buildRequest(
     origin: key.origin,
     path: `${key.pathPrefix}${request.path}`,
     headers: [...headers],
-    body: request.body === "" ? undefined : Buffer.from(request.body),
+    body,
   };
 }
 
 /** An answer that has begun, and how to read it. */
 interface Reading {
   readonly dialect: Dialect;
-  readonly encoded: Encoded;
+  readonly prepared: Prepared;
   readonly sent: Sent;
   readonly answer: UpstreamAnswer;
   readonly sentAt: number;
   readonly secrets: () => readonly string[];
+  readonly offThread: OffThread | undefined;
 }
 
 async function readWhole(
+  request: ActiveRequest,
   call: TranslateCall,
-  format: TranslateCall["format"],
-  { dialect, encoded, answer, sentAt, secrets }: Reading,
+  format: Prepared["format"],
+  { dialect, prepared, answer, sentAt, secrets, offThread }: Reading,
 ): Promise<Attempted> {
   const { headers } = answer;
   const whole: ProviderAnswer = { headers, body: await answer.collect(maxAnswerBytes) };
   const latencyMs = Math.round(performance.now() - sentAt);
-  switch (format.kind) {
-    case "embedding": {
-      const decoded = embedOf(dialect).decode(whole, encoded.memo);
-      if (decoded.kind === "failure") return failed(decoded, format, call, secrets);
-      const usage = { inputTokens: decoded.inputTokens, outputTokens: 0 };
-      return answerOf(format.answer(decoded.vectors, decoded.inputTokens, latencyMs), usage, encoded);
-    }
-    case "count": {
-      if (dialect.countTokens === undefined) throw new Error("counting needs no upstream here");
-      const counted = dialect.countTokens.decode(whole, encoded.memo);
-      if (typeof counted !== "number") return failed(counted, format, call, secrets);
-      return answerOf(writeCountTokens(counted), undefined, encoded);
-    }
-    case "image": {
-      const decoded = imagesBy(dialect, encoded.memo.target.provider).decode(whole, encoded.memo);
-      if (decoded.kind === "failure") return failed(decoded, format, call, secrets);
-      const usage = { inputTokens: 0, outputTokens: 0, images: decoded.images.length };
-      return answerOf(format.answer(decoded.images, decoded.withheld, latencyMs), usage, encoded);
-    }
-    case "rerank": {
-      const decoded = rerankBy(dialect, encoded.memo.target.provider).decode(whole, encoded.memo);
-      if (decoded.kind === "failure") return failed(decoded, format, call, secrets);
-      return answerOf(format.answer(decoded.ranked, latencyMs), undefined, encoded);
-    }
-    case "text": {
-      const decoded = dialect.decode(whole, encoded.memo);
-      if (decoded.kind === "failure") return failed(decoded, format, call, secrets);
-      const response = { ...decoded.response, metrics: { latencyMs } };
-      return answerOf(
-        format.answer(response),
-        usageOf(response.usage),
-        encoded,
-        decoded.estimated ? estimatedHeader : [],
-      );
-    }
+  if (format.kind === "count") {
+    if (dialect.countTokens === undefined) throw new Error("counting needs no upstream here");
+    const counted = dialect.countTokens.decode(whole, prepared.memo);
+    if (typeof counted !== "number") return failed(counted, format, call, secrets);
+    return answerOf(writeCountTokens(counted), undefined, prepared);
   }
+  if (offThread !== undefined && format.form !== undefined && whole.body.length >= largeBytes) {
+    const finished = await request.whileAlive(finishOffThread(offThread, format.form, prepared.memo, whole, latencyMs));
+    if (finished === undefined) return cancelled(request);
+    if (finished.kind === "failure") return failed(finished, format, call, secrets);
+    return answerOf(finished.answer, finished.usage, prepared, finished.estimated ? estimatedHeader : []);
+  }
+  const decoded = decodeWhole(format, prepared.memo, whole, latencyMs);
+  if (decoded.kind === "failure") return failed(decoded, format, call, secrets);
+  return answerOf(decoded.answer, decoded.usage, prepared, decoded.estimated ? estimatedHeader : []);
 }
 
-function embedOf(dialect: Dialect): NonNullable<Dialect["embed"]> {
-  if (dialect.embed === undefined) throw new Error(`the dialect ${dialect.name} makes no embeddings`);
-  return dialect.embed;
-}
-
-async function readStream(call: TranslateCall, format: TextFormat, reading: Reading): Promise<Attempted> {
-  const { dialect, encoded, sent, answer, sentAt, secrets } = reading;
+async function readStream(call: TranslateCall, format: TextAnswerFormat, reading: Reading): Promise<Attempted> {
+  const { dialect, prepared, sent, answer, sentAt, secrets } = reading;
   const reader = readerFor(answer);
   if (reader === undefined) return readAsStream(call, format, reading);
   const client = format.stream(sentAt);
   const stream = new TranslatedStream({
     answer,
     reader,
-    events: dialect.stream(encoded.memo),
+    events: dialect.stream(prepared.memo),
     client,
     sentAt,
     cancel: () => sent.cancel(),
@@ -349,7 +284,7 @@ async function readStream(call: TranslateCall, format: TextFormat, reading: Read
   }
   switch (beginning.kind) {
     case "event":
-      return { kind: "stream", headers: [...client.headers, ...ignoredHeader(encoded)], source: stream };
+      return { kind: "stream", headers: [...client.headers, ...ignoredHeader(prepared)], source: stream };
     case "failure":
       return failed(beginning.failure, format, call, secrets);
     case "unreachable":
@@ -367,17 +302,17 @@ function readerFor({ headers }: UpstreamAnswer): EventReader | undefined {
 /** A server that does not stream answers all at once; its answer leaves as a stream all the same. */
 async function readAsStream(
   call: TranslateCall,
-  format: TextFormat,
-  { dialect, encoded, answer, sentAt, secrets }: Reading,
+  format: TextAnswerFormat,
+  { dialect, prepared, answer, sentAt, secrets }: Reading,
 ): Promise<Attempted> {
   const whole: ProviderAnswer = { headers: answer.headers, body: await answer.collect(maxAnswerBytes) };
-  const decoded = dialect.decode(whole, encoded.memo);
+  const decoded = dialect.decode(whole, prepared.memo);
   if (decoded.kind === "failure") return failed(decoded, format, call, secrets);
   const latencyMs = Math.round(performance.now() - sentAt);
-  return streamOf({ ...decoded.response, metrics: { latencyMs } }, format, ignoredHeader(encoded));
+  return streamOf({ ...decoded.response, metrics: { latencyMs } }, format, ignoredHeader(prepared));
 }
 
-function streamOf(response: ConverseResponse, format: TextFormat, extra: ReplyHeaders): Attempted {
+function streamOf(response: ConverseResponse, format: TextAnswerFormat, extra: ReplyHeaders): Attempted {
   const client = format.stream(performance.now());
   const source = new ConverseSource(client, { pause: nothing, resume: nothing, cancel: nothing });
   source.push(eventsOf(response));
@@ -385,7 +320,7 @@ function streamOf(response: ConverseResponse, format: TextFormat, extra: ReplyHe
 }
 
 /** An answer that is complete already, in the form the client asked for. */
-export function finishedAnswer(response: ConverseResponse, format: TextFormat, streams: boolean): Attempted {
+export function finishedAnswer(response: ConverseResponse, format: TextAnswerFormat, streams: boolean): Attempted {
   if (streams) return streamOf(response, format, []);
   return { kind: "answer", status: 200, ...format.answer(response), usage: usageOf(response.usage) };
 }
@@ -397,7 +332,7 @@ function nothing(): void {
 /** What the provider refused or could not do; content its policy forbids is an answer, as on Bedrock. */
 function failed(
   { error, retry, elsewhere, filtered, exhausted }: ProviderFailure,
-  format: TranslateCall["format"],
+  format: Prepared["format"],
   call: TranslateCall,
   secrets: () => readonly string[],
 ): Attempted {
@@ -431,15 +366,15 @@ function cleaned(error: BedrockError, secrets: readonly string[]): BedrockError 
 }
 
 function answerOf(
-  { headers, body, stopReason }: ClientAnswer,
+  { headers, body, stopReason }: Pick<WholeAnswer, "headers" | "body" | "stopReason">,
   usage: WholeAnswer["usage"],
-  encoded: Encoded,
+  prepared: Pick<Prepared, "ignored">,
   extra: ReplyHeaders = [],
 ): WholeAnswer {
   return {
     kind: "answer",
     status: 200,
-    headers: [...headers, ...ignoredHeader(encoded), ...extra],
+    headers: [...headers, ...ignoredHeader(prepared), ...extra],
     body,
     usage,
     stopReason,
@@ -449,7 +384,7 @@ function answerOf(
 const maxIgnoredLength = 1024;
 
 /** Tells the client which of its fields have no equivalent at this provider. */
-function ignoredHeader({ ignored }: Encoded): ReplyHeaders {
+function ignoredHeader({ ignored }: Pick<Prepared, "ignored">): ReplyHeaders {
   if (ignored.length === 0) return [];
   const paths = ignored.join(", ").replace(/[^\x20-\x7e]/g, "?");
   return [["x-bifrost-ignored", paths.slice(0, maxIgnoredLength)]];

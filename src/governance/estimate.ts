@@ -10,16 +10,19 @@ const bytesPerToken = 4;
 const bytesPerMediaToken = 256;
 /** What is looked at as a piece: longer than words, shorter than pictures. */
 const pieceBytes = 4096;
+/** Of a body with more pieces than this, that many are looked at, evenly spread. */
+const mostPieces = 1024;
 
 /** What a request without a limit of its own may answer, where nobody knows better. */
 export const defaultOutputTokens = 4096;
 
-/** Tokens of a request's prompt. Looks at few bytes of each piece, so that a body of 20 MB takes a few milliseconds. */
+/** Tokens of a request's prompt. Looks at few bytes of each piece and at few pieces, so that no body takes a millisecond. */
 export function estimateInputTokens(body: Uint8Array): number {
   const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+  const step = pieceBytes * Math.max(1, Math.ceil(bytes.length / pieceBytes / mostPieces));
   let media = 0;
-  for (let start = 0; start + pieceBytes <= bytes.length; start += pieceBytes) {
-    if (isBase64(bytes.subarray(start, start + pieceBytes))) media += pieceBytes;
+  for (let start = 0; start + step <= bytes.length; start += step) {
+    if (isBase64(bytes.subarray(start, start + pieceBytes))) media += step;
   }
   return Math.ceil((bytes.length - media) / bytesPerToken + media / bytesPerMediaToken);
 }

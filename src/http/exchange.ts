@@ -32,9 +32,18 @@ export interface Exchange {
   /**
    * The whole request body. Call it at most once.
    *
-   * @throws BodyError when the body is larger than the limit, too slow, or its client left
+   * @param budget asked for room for a body that is not small; without one there is always room
+   * @throws BodyError when the body is larger than the limit or there is no room for it, when it is too slow, or its
+   *   client left
    */
-  body(): Promise<Buffer>;
+  body(budget?: BodyBudget): Promise<Buffer>;
+
+  /**
+   * Says that nobody has a use for the body any more.
+   *
+   * @returns what {@link body} has taken of the budget, in bytes: it takes no more from now on
+   */
+  release(): number;
 
   /** Answers completely. Does nothing when the client is gone. */
   reply(status: number, headers: ReplyHeaders, body: Uint8Array | string): void;
@@ -68,11 +77,22 @@ export interface ReplyStream {
   destroy(): void;
 }
 
-/** Why a request body could not be read. */
+/** Room for request bodies. */
+export interface BodyBudget {
+  /** @returns false when there is no room for so many bytes */
+  take(bytes: number): boolean;
+}
+
+/** Bodies below this size take nothing of the budget. Bytes. */
+export const meteredBytes = 64 * 1024;
+
+/** Why a request body could not be read: `no_room` of the budget. */
+export type BodyFault = "too_large" | "no_room" | "aborted";
+
 export class BodyError extends Error {
   override readonly name = "BodyError";
-  readonly reason: "too_large" | "aborted";
-  constructor(reason: "too_large" | "aborted", message: string) {
+  readonly reason: BodyFault;
+  constructor(reason: BodyFault, message: string) {
     super(message);
     this.reason = reason;
   }

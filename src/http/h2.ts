@@ -7,13 +7,26 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import type { AddressInfo } from "node:net";
-import { BodyError, type Exchange, type ReplyHeaders, type ReplyStream, type RequestHeaders } from "./exchange.ts";
+import {
+  type BodyBudget,
+  BodyError,
+  type Exchange,
+  meteredBytes,
+  type ReplyHeaders,
+  type ReplyStream,
+  type RequestHeaders,
+} from "./exchange.ts";
+import { joinSlowly } from "./join.ts";
 import type { HttpServer, ServeOptions } from "./server.ts";
 
 /** The same limits as on the HTTP/1.1 side, where uWebSockets.js enforces them. */
 const maxHeaderBytes = 32 * 1024;
 const minUploadBytesPerWindow = 160 * 1024;
 const uploadWindowMs = 10_000;
+
+/** As on the HTTP/1.1 side: so much of a refused upload is thrown away, as long as it comes. */
+const drainBytes = 64 * 1024 * 1024;
+const drainQuietMs = 500;
 
 const empty = Buffer.alloc(0);
 
@@ -78,6 +91,8 @@ class H2Exchange implements Exchange {
   readonly malformed = undefined;
   readonly headerBytes: number;
   aborted = false;
+  #heldBytes = 0;
+  #budget: BodyBudget | undefined;
   readonly #stream: ServerHttp2Stream;
   readonly #maxBodyBytes: number;
   #finished = false;
@@ -116,9 +131,24 @@ class H2Exchange implements Exchange {
     this.#abortListener = listener;
   }
 
-  body(): Promise<Buffer> {
+  body(budget?: BodyBudget): Promise<Buffer> {
     if (this.#stream.endAfterHeaders) return Promise.resolve(empty);
-    return readBody(this.#stream, this.#maxBodyBytes);
+    this.#budget = budget;
+    return readBody(this.#stream, this.#maxBodyBytes, (bytes) => this.#hold(bytes));
+  }
+
+  #hold(bytes: number): boolean {
+    if (this.#budget === undefined || bytes < meteredBytes) return true;
+    if (!this.#budget.take(bytes - this.#heldBytes)) return false;
+    this.#heldBytes = bytes;
+    return true;
+  }
+
+  release(): number {
+    const held = this.#heldBytes;
+    this.#heldBytes = 0;
+    this.#budget = undefined;
+    return held;
   }
 
   reply(status: number, headers: ReplyHeaders, body: Uint8Array | string): void {
@@ -231,7 +261,8 @@ function text(value: string | string[] | undefined): string | undefined {
   return Array.isArray(value) ? value[0] : value;
 }
 
-function readBody(stream: ServerHttp2Stream, max: number): Promise<Buffer> {
+/** @param hold asked as the body grows whether there is room for so many bytes in all */
+function readBody(stream: ServerHttp2Stream, max: number, hold: (bytes: number) => boolean): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
@@ -241,25 +272,39 @@ function readBody(stream: ServerHttp2Stream, max: number): Promise<Buffer> {
       if (bytes - bytesAtWindow < minUploadBytesPerWindow) stream.close(constants.NGHTTP2_CANCEL);
       bytesAtWindow = bytes;
     }, uploadWindowMs);
+    let refused: { readonly error: BodyError; readonly quiet: NodeJS.Timeout } | undefined;
+    // A client that is still sending may have no room left to take the answer in (Node's own counts what it has not sent
+    // yet against that), so it may finish first.
+    const refuse = (error: BodyError) => {
+      clearInterval(slow);
+      chunks.length = 0;
+      refused = { error, quiet: setTimeout(() => reject(error), drainQuietMs) };
+    };
     const onData = (chunk: Buffer) => {
       bytes += chunk.length;
-      if (bytes <= max) {
+      if (refused !== undefined) {
+        refused.quiet.refresh();
+        if (bytes > max + drainBytes) reject(refused.error);
+      } else if (bytes > max) {
+        refuse(new BodyError("too_large", `the request body is larger than ${max} bytes`));
+      } else if (hold(bytes)) {
         chunks.push(chunk);
-        return;
+      } else {
+        refuse(new BodyError("no_room", "there is no room for the request body"));
       }
-      clearInterval(slow);
-      stream.off("data", onData);
-      reject(new BodyError("too_large", `the request body is larger than ${max} bytes`));
     };
     stream.on("data", onData);
     stream.once("end", () => {
       clearInterval(slow);
       // An upload whose connection is lost ends, too, without its rest; the close that follows says what it was.
-      if (!stream.aborted)
-        resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, bytes));
+      if (stream.aborted) return;
+      if (refused !== undefined) reject(refused.error);
+      else if (chunks.length === 1 && chunks[0] !== undefined) resolve(chunks[0]);
+      else joinSlowly(chunks, bytes).then(resolve, reject);
     });
     stream.once("close", () => {
       clearInterval(slow);
+      clearTimeout(refused?.quiet);
       reject(new BodyError("aborted", "the client left before its request was complete"));
     });
   });

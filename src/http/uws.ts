@@ -1,7 +1,16 @@
 /** HTTP/1.1 through uWebSockets.js behind one {@link Exchange}. */
 
 import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket } from "uWebSockets.js";
-import { BodyError, type Exchange, type ReplyHeaders, type ReplyStream, type RequestHeaders } from "./exchange.ts";
+import {
+  type BodyBudget,
+  BodyError,
+  type Exchange,
+  meteredBytes,
+  type ReplyHeaders,
+  type ReplyStream,
+  type RequestHeaders,
+} from "./exchange.ts";
+import { joinSlowly } from "./join.ts";
 import type { HttpServer, ServeOptions } from "./server.ts";
 import { bytesAsLatin1, writeHead } from "./uws-head.ts";
 import { Patience, type StreamOwner, UwsSizedStream } from "./uws-sized.ts";
@@ -148,8 +157,12 @@ class UwsExchange implements Exchange {
     this.#abortListener = listener;
   }
 
-  body(): Promise<Buffer> {
-    return this.#upload === undefined ? Promise.resolve(empty) : this.#upload.whole;
+  body(budget?: BodyBudget): Promise<Buffer> {
+    return this.#upload === undefined ? Promise.resolve(empty) : this.#upload.read(budget);
+  }
+
+  release(): number {
+    return this.#upload === undefined ? 0 : this.#upload.release();
   }
 
   reply(status: number, headers: ReplyHeaders, body: Uint8Array | string): void {
@@ -202,39 +215,63 @@ class UwsExchange implements Exchange {
   }
 }
 
-/** Collects a request body, or drains one that is too large. */
+/** Collects a request body, or drains one that is too large, or that there is no room for. */
 class Upload {
-  readonly whole: Promise<Buffer>;
   complete = false;
+  readonly #whole: Promise<Buffer>;
   readonly #declared: number;
   readonly #max: number;
   #resolve: (body: Buffer) => void = () => undefined;
-  #reject: (error: BodyError) => void = () => undefined;
+  #reject: (error: unknown) => void = () => undefined;
   #body: Buffer | undefined;
   #chunks: Buffer[] = [];
   #bytes = 0;
-  #refused = false;
+  #budget: BodyBudget | undefined;
+  #heldBytes = 0;
+  #refused: "too_large" | "no_room" | undefined;
   #quiet: NodeJS.Timeout | undefined;
 
   constructor(declared: number, max: number) {
     this.#declared = declared;
     this.#max = max;
-    this.whole = new Promise((resolve, reject) => {
+    this.#whole = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
     });
     // Nobody may be waiting when the client leaves; whoever waits later still sees the rejection.
-    this.whole.catch(() => undefined);
-    if (declared > max) this.#refuse();
+    this.#whole.catch(() => undefined);
+    if (declared > max) this.#refuse("too_large");
+  }
+
+  read(budget: BodyBudget | undefined): Promise<Buffer> {
+    if (!this.complete && this.#refused === undefined) {
+      this.#budget = budget;
+      if (this.#declared >= meteredBytes) this.#hold(this.#declared);
+    }
+    return this.#whole;
+  }
+
+  #hold(bytes: number): void {
+    if (this.#budget === undefined) return;
+    if (this.#budget.take(bytes)) this.#heldBytes += bytes;
+    else this.#refuse("no_room");
+  }
+
+  release(): number {
+    const held = this.#heldBytes;
+    this.#heldBytes = 0;
+    this.#budget = undefined;
+    return held;
   }
 
   /** @param chunk is detached after this call, so it is copied here */
   push(chunk: ArrayBuffer, last: boolean): void {
     if (last) this.complete = true;
     this.#bytes += chunk.byteLength;
-    if (this.#bytes > this.#max) this.#refuse();
-    if (this.#refused) this.#drain(last);
-    else this.#collect(chunk, last);
+    if (this.#bytes > this.#max) this.#refuse("too_large");
+    else if (Number.isNaN(this.#declared) && this.#bytes >= meteredBytes) this.#hold(this.#bytes - this.#heldBytes);
+    if (this.#refused === undefined) this.#collect(chunk, last);
+    else this.#drain(last);
   }
 
   abort(): void {
@@ -250,7 +287,7 @@ class Upload {
     }
     if (Number.isNaN(this.#declared)) {
       this.#chunks.push(Buffer.from(view));
-      if (last) this.#resolve(Buffer.concat(this.#chunks, this.#bytes));
+      if (last) joinSlowly(this.#chunks, this.#bytes).then(this.#resolve, this.#reject);
       return;
     }
     this.#body ??= Buffer.allocUnsafeSlow(this.#declared);
@@ -258,22 +295,23 @@ class Upload {
     if (last) this.#resolve(this.#body);
   }
 
-  #refuse(): void {
-    if (this.#refused) return;
-    this.#refused = true;
+  #refuse(reason: "too_large" | "no_room"): void {
+    if (this.#refused !== undefined) return;
+    this.#refused = reason;
     this.#body = undefined;
     this.#chunks = [];
-    this.#quiet = setTimeout(() => this.#tooLarge(), drainQuietMs);
+    this.#quiet = setTimeout(() => this.#giveUp(), drainQuietMs);
   }
 
   #drain(last: boolean): void {
-    if (last || this.#bytes > this.#max + drainBytes) this.#tooLarge();
+    if (last || this.#bytes > this.#max + drainBytes) this.#giveUp();
     else this.#quiet?.refresh();
   }
 
-  #tooLarge(): void {
+  #giveUp(): void {
     clearTimeout(this.#quiet);
-    this.#reject(new BodyError("too_large", `the request body is larger than ${this.#max} bytes`));
+    if (this.#refused === "no_room") this.#reject(new BodyError("no_room", "there is no room for the request body"));
+    else this.#reject(new BodyError("too_large", `the request body is larger than ${this.#max} bytes`));
   }
 }
 

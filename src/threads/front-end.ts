@@ -16,15 +16,11 @@ import { seldom } from "../telemetry/seldom.ts";
 import { ThreadHealth } from "../telemetry/thread-health.ts";
 import { Traces } from "../telemetry/traces.ts";
 import { Upstream } from "../upstream/dispatch.ts";
-import { sha256Hex } from "../upstream/sigv4.ts";
+import { hashedAtOnceBytes, sha256Hex, sha256InSlices } from "../upstream/sigv4.ts";
 import type { FrontEndOffers, FrontEndStart, SupervisorOffers } from "./messages.ts";
+import { Workers } from "./off-thread.ts";
 import { Peer } from "./peer.ts";
-
-/**
- * Bodies from this size on are hashed by a worker. Hashing costs about 0.5 ms a MiB on the thread that does it, a hop
- * about 0.1 ms: `npm run bench` prints both.
- */
-const hashOffThreadBytes = 512 * 1024;
+import { watchLoad } from "./watch-load.ts";
 
 /** How long a stop waits for the collector of traces. Milliseconds. */
 const flushMs = 3000;
@@ -76,7 +72,8 @@ const offers: FrontEndOffers = {
   keysHealth: () => gateway.keysHealth(Date.now()),
   cacheForget: (filter) => gateway.forgetCached(filter),
   // What all threads know alike is told by the first.
-  metrics: () => metrics.snapshot([...health.read(), ...(start.index === 1 ? gateway.keyReadings() : [])]),
+  metrics: () =>
+    metrics.snapshot([...health.read(), ...overload.readings(), ...(start.index === 1 ? gateway.keyReadings() : [])]),
   logState: () => requestLog.state,
   drain: async () => {
     gateway.drain();
@@ -105,12 +102,16 @@ const requestLog = new RequestLog({
 });
 // Seen on the page before there are any.
 metrics.logRowsDropped(0);
+const workers = new Workers((job, transfer) => supervisor.call("work", job, transfer));
+const overload = watchLoad(start.limits, log);
 const gateway = new Gateway(
   {
     upstream: new Upstream(),
     keys: openKeyState(start.keyMemory),
     counters: openGovernanceMemory(start.counterMemory),
-    hash: (body) => (body.length < hashOffThreadBytes ? sha256Hex(body) : supervisor.call("hash", body)),
+    hash: (body) => (body.length < hashedAtOnceBytes ? sha256Hex(body) : sha256InSlices(body)),
+    offThread: workers,
+    overload,
     metrics,
     log,
     traces,

@@ -3,9 +3,12 @@ import type { AdminAnswer } from "../admin/answer.ts";
 import type { AdminRequest } from "../admin/api.ts";
 import type { Filter } from "../cache/messages.ts";
 import type { InForce } from "../gateway/gateway.ts";
+import type { OverloadLimits } from "../gateway/overload.ts";
 import type { TailQuery } from "../telemetry/log-tail.ts";
 import type { MetricsSnapshot } from "../telemetry/metrics.ts";
 import type { BatchFate, LogBatch, LogState } from "../telemetry/request-log.ts";
+import type { Moved } from "./peer.ts";
+import type { NamedJob } from "./worker-pool.ts";
 
 /** Given to a front end as it starts. */
 export interface FrontEndStart {
@@ -19,6 +22,7 @@ export interface FrontEndStart {
   readonly h2Port: number | undefined;
   readonly logLevel: string;
   readonly settings: InForce;
+  readonly limits: OverloadLimits;
   /** The memory in which all threads keep one truth about keys. */
   readonly keyMemory: SharedArrayBuffer;
   /** The memory in which all threads count against limits. */
@@ -55,8 +59,8 @@ export interface FrontEndOffers {
 
 /** What the supervisor does when a front end asks. */
 export interface SupervisorOffers {
-  /** SHA-256 in hexadecimal, computed in a worker. */
-  readonly hash: (body: Uint8Array) => Promise<string>;
+  /** Has a worker do a job on a large body. What is given back is the job's result. */
+  readonly work: (job: NamedJob) => Promise<Moved<unknown>>;
   /** Answers a request to the management API. */
   readonly admin: (request: AdminRequest) => Promise<AdminAnswer>;
   /** Forwards a message to the owner of the cache. */

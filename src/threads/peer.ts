@@ -3,7 +3,18 @@ import type { MessagePort } from "node:worker_threads";
 
 type Anyone = (argument: never) => unknown;
 type Argument<F> = F extends (argument: infer A) => unknown ? A : never;
-type Result<F> = F extends (argument: never) => infer R ? Awaited<R> : never;
+type Result<F> = F extends (argument: never) => infer R ? (Awaited<R> extends Moved<infer V> ? V : Awaited<R>) : never;
+
+/** What a function gives back together with memory that moves to the other side instead of being copied. */
+export class Moved<Value> {
+  readonly value: Value;
+  readonly transfer: readonly ArrayBuffer[];
+
+  constructor(value: Value, transfer: readonly ArrayBuffer[]) {
+    this.value = value;
+    this.transfer = transfer;
+  }
+}
 
 interface Call {
   readonly kind: "call";
@@ -18,7 +29,7 @@ type Return =
 
 /** What a port and a `Worker` have in common. */
 export interface Port {
-  postMessage(message: unknown): void;
+  postMessage(message: unknown, transfer?: readonly ArrayBuffer[]): void;
   on(event: "message", listener: (message: unknown) => void): unknown;
 }
 
@@ -47,17 +58,19 @@ export class Peer<Mine extends { [name in keyof Mine]: Anyone }, Theirs extends 
   /**
    * Calls a function of the other side.
    *
+   * @param transfer memory in the argument that moves there instead of being copied
    * @throws (as a rejection) what that function throws; that the argument cannot be cloned, or that the other side is gone
    */
   call<Name extends keyof Theirs & string>(
     name: Name,
     argument: Argument<Theirs[Name]>,
+    transfer: readonly ArrayBuffer[] = [],
   ): Promise<Result<Theirs[Name]>> {
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
       if (this.#gone !== undefined) throw this.#gone;
       const call: Call = { kind: "call", id, name, argument };
-      this.#port.postMessage(call);
+      this.#port.postMessage(call, transfer);
       this.#waiting.set(id, { resolve, reject });
     });
   }
@@ -79,14 +92,18 @@ export class Peer<Mine extends { [name in keyof Mine]: Anyone }, Theirs extends 
   async #serve(call: Call, offers: ReadonlyMap<string, Anyone>): Promise<void> {
     const offer = offers.get(call.name);
     let answer: Return;
+    let transfer: readonly ArrayBuffer[] = [];
     try {
       if (offer === undefined) throw new Error(`no function ${call.name} is offered`);
-      answer = { kind: "return", id: call.id, value: await offer(call.argument as never) };
+      const given = await offer(call.argument as never);
+      const isMoved = given instanceof Moved;
+      if (isMoved) transfer = given.transfer;
+      answer = { kind: "return", id: call.id, value: isMoved ? given.value : given };
     } catch (error) {
       answer = { kind: "return", id: call.id, error };
     }
     try {
-      this.#port.postMessage(answer);
+      this.#port.postMessage(answer, transfer);
     } catch (error) {
       // The answer cannot be cloned; why, always can.
       this.#port.postMessage({ kind: "return", id: call.id, error: new Error(String(error)) } satisfies Return);

@@ -1,17 +1,19 @@
 /** The main thread: starts front ends and workers, carries configuration to them, and ends them in good order. */
 import { unwatchFile, watchFile } from "node:fs";
 import { createServer } from "node:net";
+import { totalmem } from "node:os";
 import { Worker } from "node:worker_threads";
 import type { Loaded } from "../config/load.ts";
 import { ConfigError } from "../config/problems.ts";
 import type { Settings } from "../config/settings.ts";
+import type { OverloadLimits } from "../gateway/overload.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { MetricPage } from "../telemetry/metric-page.ts";
 import { processReadings, ThreadHealth } from "../telemetry/thread-health.ts";
 import { loadConfiguration } from "./configuration.ts";
 import { Control } from "./control.ts";
 import type { FrontEndOffers, FrontEndStart, Listening, SupervisorOffers } from "./messages.ts";
-import { Peer } from "./peer.ts";
+import { Moved, Peer } from "./peer.ts";
 import { startWorkerPool, type WorkerPool } from "./worker-pool.ts";
 
 type FrontEnd = Peer<SupervisorOffers, FrontEndOffers>;
@@ -45,7 +47,7 @@ export interface Running {
 export async function startGateway(settings: Settings, loaded: Loaded, log: Logger): Promise<Running> {
   const shared = settings.frontends > 1;
   const port = shared ? await findPort(settings.host, settings.port) : settings.port;
-  const pool = startWorkerPool(settings.workers);
+  const pool = startWorkerPool(settings.workers, (error) => log.error({ err: error }, "a worker died"));
   const frontEnds: FrontEnd[] = [];
   const control = await Control.open(settings, loaded.config, log, {
     publish: async (inForce) => {
@@ -72,7 +74,7 @@ export async function startGateway(settings: Settings, loaded: Loaded, log: Logg
   const page = new MetricPage();
   const health = new ThreadHealth("supervisor");
   const offers: SupervisorOffers = {
-    hash: (body) => pool.hash(body),
+    work: async (job) => moved(await pool.run(job)),
     admin: (request) => control.admin(request),
     appendLog: (batch) => control.logs.append(batch),
     followLog: (query) => control.logs.follow(query),
@@ -100,6 +102,7 @@ export async function startGateway(settings: Settings, loaded: Loaded, log: Logg
         h2Port,
         logLevel,
         settings: control.inForce,
+        limits: limitsOf(settings),
         keyMemory,
         counterMemory,
       };
@@ -116,6 +119,18 @@ export async function startGateway(settings: Settings, loaded: Loaded, log: Logg
     await Promise.all([pool.close(), control.close()]);
     throw error;
   }
+}
+
+/** A quarter of the memory is for bodies, each front end having its part of it. */
+function limitsOf({ overloadDelayMs, memoryLimitBytes, frontends }: Settings): OverloadLimits {
+  const memoryBytes = memoryLimitBytes ?? Math.min(process.constrainedMemory() || Number.POSITIVE_INFINITY, totalmem());
+  return { delayMs: overloadDelayMs, memoryBytes, bodyBytes: Math.floor(memoryBytes / 4 / frontends) };
+}
+
+/** A job's result; what it has in `bytes` moves on to the front end. */
+function moved(result: unknown): Moved<unknown> {
+  const bytes = typeof result === "object" && result !== null && "bytes" in result ? result.bytes : undefined;
+  return new Moved(result, bytes instanceof Uint8Array && bytes.buffer instanceof ArrayBuffer ? [bytes.buffer] : []);
 }
 
 class Supervisor implements Running {

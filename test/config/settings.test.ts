@@ -22,6 +22,8 @@ describe("settings", () => {
       workers: 1,
       logLevel: "info",
       drainSeconds: 600,
+      overloadDelayMs: 250,
+      memoryLimitBytes: undefined,
       adminToken: undefined,
       show: undefined,
     });

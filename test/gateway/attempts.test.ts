@@ -7,6 +7,7 @@ import { backoffMs, walkKeys } from "../../src/gateway/attempts.ts";
 import { configuredKeys, readPin } from "../../src/gateway/key-source.ts";
 import type { BedrockKey, BedrockProvider, Retries } from "../../src/gateway/providers.ts";
 import { relay } from "../../src/gateway/relay.ts";
+import { readAnswerFacts } from "../../src/gateway/relay-facts.ts";
 import { CredentialsError, type Resolved } from "../../src/upstream/credentials.ts";
 import {
   type Sent,
@@ -121,7 +122,8 @@ function setUp(setup: Setup = {}) {
   const route = matchOperation("POST", `/model/${model}/converse`);
   if (route === undefined) throw new Error("no route");
   const body = Buffer.from("{}");
-  const call = { route, region: undefined, query: "", headers: [], body, bodyHash: () => "0".repeat(64) };
+  const bodyHash = () => "0".repeat(64);
+  const call = { route, region: undefined, query: "", headers: [], body, bodyHash, readFacts: readAnswerFacts };
   const exchange = new FakeExchange({ headers });
   const request = new ActiveRequest(exchange);
   const statuses = () => request.attempts.map(({ ended }) => ended?.status);

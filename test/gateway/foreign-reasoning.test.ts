@@ -1,5 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { withoutForeignReasoning } from "../../src/gateway/foreign-reasoning.ts";
+import { mayHoldForeignReasoning, stripForeignReasoning } from "../../src/gateway/foreign-reasoning.ts";
+
+const withoutForeignReasoning = (bytes: Buffer): Buffer =>
+  mayHoldForeignReasoning(bytes) ? stripForeignReasoning(bytes) : bytes;
 
 const foreign = "gw1.gemini.abcdefgh.c2lnbmF0dXJl";
 const text = { text: "hi" };

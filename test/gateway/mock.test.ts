@@ -14,6 +14,7 @@ import { answerMock } from "../../src/gateway/mock.ts";
 import type { Exchange, ReplyStream } from "../../src/http/exchange.ts";
 import type { MockRule } from "../../src/providers/mock/rule.ts";
 import { type DecodedFrame, decodeFrames, payloadOf } from "../support/frames.ts";
+import { inlineOffThread } from "../support/off-thread.ts";
 
 /** An exchange whose client can leave. */
 class FakeExchange implements Exchange {
@@ -41,6 +42,10 @@ class FakeExchange implements Exchange {
   leave(): void {
     this.aborted = true;
     this.#listener?.();
+  }
+
+  release(): number {
+    return 0;
   }
 
   body(): Promise<Buffer> {
@@ -74,7 +79,7 @@ function ask(path: string, asked: Asked = {}): { request: ActiveRequest; attempt
   const bytes = Buffer.from(body === undefined ? "" : typeof body === "string" ? body : JSON.stringify(body));
   const model = route.operation.model === "path" ? route.labels[0] : undefined;
   const provider = { kind: "mock", name: "mock", rules: asked.rules ?? [] } as const;
-  return { request, attempted: answerMock(request, route, model, bytes, provider) };
+  return { request, attempted: answerMock(request, route, model, bytes, provider, inlineOffThread()) };
 }
 
 async function answerOf(path: string, asked: Asked = {}) {

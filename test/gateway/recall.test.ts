@@ -12,6 +12,7 @@ import { attemptTargets } from "../../src/gateway/targets.ts";
 import { Upstream } from "../../src/upstream/dispatch.ts";
 import { kit } from "../governance/kit.ts";
 import { FakeExchange } from "../support/fake-exchange.ts";
+import { inlineOffThread } from "../support/off-thread.ts";
 
 function recallWith(section: object = {}): Recall {
   const config = semanticCacheSchema.parse({ enabled: true, ...section });
@@ -85,7 +86,12 @@ describe("a request that does not take part", () => {
             enforceAuth: false,
             observability: observabilitySchema.parse({}),
           },
-          services: { upstream: new Upstream(), onProblem: () => undefined, hash: () => "" },
+          services: {
+            upstream: new Upstream(),
+            onProblem: () => undefined,
+            hash: () => "",
+            offThread: inlineOffThread(),
+          },
         });
         expect(attempted.kind).toBe("answer");
         expect(get.mock.calls.filter(([name]) => name.startsWith("x-bf-cache"))).toEqual([]);

@@ -12,6 +12,7 @@ import { type Sent, Upstream, UpstreamError, type UpstreamRequest } from "../../
 import { kit } from "../governance/kit.ts";
 import { FakeExchange } from "../support/fake-exchange.ts";
 import { keyPool } from "../support/key-pool.ts";
+import { inlineOffThread } from "../support/off-thread.ts";
 
 /** What an upstream does, by the name of its provider. */
 type Deed = { readonly status: number; readonly type?: string } | "unreachable" | "hang";
@@ -146,6 +147,7 @@ function setUp(setup: Setup = {}) {
       services: {
         upstream,
         onProblem: () => undefined,
+        offThread: inlineOffThread(),
         hash: (bytes) => {
           hashes.push(bytes.toString());
           return createHash("sha256").update(bytes).digest("hex");

@@ -55,6 +55,10 @@ export class FakeExchange implements Exchange {
     this.#listener = listener;
   }
 
+  release(): number {
+    return 0;
+  }
+
   body(): Promise<Buffer> {
     return Promise.resolve(this.#body);
   }

@@ -7,6 +7,7 @@ import type { Family } from "./family.ts";
 export const anthropicMessages: Family = {
   kind: "text",
   name: "anthropic-messages",
+  echoes: ["stop_sequences"],
   read: readAnthropicMessages,
   write: writeAnthropicMessage,
   stream: (context) => new AnthropicMessagesStream(context),

@@ -43,6 +43,7 @@ const words: StopWords = {
 export const anthropicText: Family = {
   kind: "text",
   name: "anthropic-text",
+  echoes: ["stop_sequences"],
 
   read(body) {
     readEnvelope(body);

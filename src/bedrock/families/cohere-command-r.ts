@@ -65,6 +65,7 @@ const words: StopWords = {
 export const cohereCommandR: Family = {
   kind: "text",
   name: "cohere-command-r",
+  echoes: ["chat_history", "message"],
 
   read(body) {
     for (const name of switches) refuseSwitch(body[name], name);

@@ -45,6 +45,7 @@ const words: StopWords = {
 export const cohereCommand: Family = {
   kind: "text",
   name: "cohere-command",
+  echoes: ["prompt", "stream"],
 
   read(body) {
     refuseSeveral(body.num_generations, "num_generations");

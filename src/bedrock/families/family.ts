@@ -11,7 +11,7 @@ export interface FamilyContext {
   readonly modelId: string;
   /** Ids in the answer are made from it. */
   readonly requestId: string;
-  /** The request's body, for the families whose answer repeats parts of it (Cohere). */
+  /** Of the request's body what `Family.echoes` names, for the families whose answer depends on it. */
   readonly body?: JsonObject;
 }
 
@@ -28,6 +28,8 @@ export type InvocationMetrics = {
 export interface Family {
   readonly kind: "text";
   readonly name: string;
+  /** The members of a body that its answer repeats, or that say how it is written. Default: none. */
+  readonly echoes?: readonly string[];
   /**
    * Reads a body. Inference parameters that Converse has no member for become `additionalModelRequestFields`.
    *

@@ -41,6 +41,13 @@ export const imageFamilies: readonly ImageFamily[] = [titanImage, stability];
 
 export const rerankFamilies: readonly RerankFamily[] = [rerank];
 
+/** @throws Error when no family of the kind has the name */
+export function familyNamed<F extends AnyFamily>(families: readonly F[], name: string): F {
+  const family = families.find((one) => one.name === name);
+  if (family === undefined) throw new Error(`no family ${name}`);
+  return family;
+}
+
 type AnyFamily = Family | EmbeddingFamily | ImageFamily | RerankFamily;
 
 const regionPrefix = /^(?:us-gov|us|eu|apac|au|jp|in|ca|sa|global)\./;

@@ -23,6 +23,7 @@ const form: ChatForm = {
 export const openaiChat: Family = {
   kind: "text",
   name: "openai-chat",
+  echoes: ["stream_options"],
 
   read: (body) => readChat(body, form),
 

@@ -1,0 +1,241 @@
+/** Bodies that a worker reads (A37): they arrive whole, are refused as small ones are, and nobody waits for them. */
+import { readFileSync } from "node:fs";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { converseAnswer, json } from "../support/answers.ts";
+import { type FakeBedrock, startFakeBedrock } from "../support/fake-bedrock.ts";
+import { type FakeProviders, providerNames, startFakeProviders } from "../support/fake-providers.ts";
+import { type RunningGateway, relayConfig, startGateway } from "../support/gateway.ts";
+import { type RawAnswer, send, sendH2, userTurn } from "../support/raw-http.ts";
+import { modelIdOf } from "../support/translated.ts";
+import { rejection, sleep, until } from "../support/wait.ts";
+
+const mib = 1024 * 1024;
+let fakes: FakeProviders;
+let bedrock: FakeBedrock;
+let gateway: RunningGateway;
+
+beforeAll(async () => {
+  fakes = await startFakeProviders();
+  bedrock = await startFakeBedrock();
+  const relayed = relayConfig(bedrock.url);
+  const providers = { ...fakes.config(), ...("providers" in relayed && Object(relayed.providers)) };
+  gateway = await startGateway({ config: { providers } });
+}, 40_000);
+beforeEach(() => {
+  fakes.reset();
+  bedrock.reset();
+});
+afterEach(() => expect([...fakes.violations(), ...bedrock.violations]).toEqual([]));
+afterAll(async () => {
+  await gateway?.stop();
+  await fakes?.[Symbol.asyncDispose]();
+  await bedrock?.[Symbol.asyncDispose]();
+}, 30_000);
+
+const pathOf = (model: string, action = "converse") => `/bedrock/model/${encodeURIComponent(model)}/${action}`;
+const openai = pathOf(modelIdOf("openai"));
+
+/** @param bytes the length of the picture's base64, all of it different from any other's */
+function pictureOf(bytes: number): string {
+  const picture = Buffer.alloc((bytes / 4) * 3);
+  for (let at = 0; at < picture.length; at += 4) picture.writeUInt32LE((at * 2654435761) % 2 ** 32, at);
+  // The first bytes of a PNG: some providers look at them.
+  Buffer.from("89504e470d0a1a0a", "hex").copy(picture);
+  return picture.toString("base64");
+}
+
+function pictureTurn(picture: string, more: object = {}): string {
+  const content = [{ text: "What is this?" }, { image: { format: "png", source: { bytes: picture } } }];
+  return JSON.stringify({ messages: [{ role: "user", content }], ...more });
+}
+
+const parsed = ({ body }: RawAnswer): { readonly message: string } => JSON.parse(body.toString());
+
+describe("a body of 20 MB", { timeout: 60_000 }, () => {
+  test.each([
+    ["HTTP/1.1", () => send],
+    ["HTTP/2", () => sendH2],
+  ] as const)("is relayed byte for byte over %s, signed", async (name, sender) => {
+    const body = pictureTurn(pictureOf(20 * mib));
+    const origin = name === "HTTP/2" ? gateway.h2url : gateway.url;
+    expect((await sender()(origin, pathOf("vendor.model"), { body })).status).toBe(200);
+    expect(bedrock.requests).toHaveLength(1);
+    expect(bedrock.requests[0]?.body.equals(Buffer.from(body))).toBe(true);
+  });
+
+  test("that does not say its length is relayed as well", async () => {
+    const body = pictureTurn(pictureOf(20 * mib));
+    const headers = { "transfer-encoding": "chunked" };
+    expect((await send(gateway.url, pathOf("vendor.model"), { body, headers })).status).toBe(200);
+    expect(bedrock.requests[0]?.body.equals(Buffer.from(body))).toBe(true);
+  });
+
+  test("is translated with its picture whole, while small requests are answered", async () => {
+    const picture = pictureOf(20 * mib);
+    let done = false;
+    const large = send(gateway.url, openai, { body: pictureTurn(picture) }).finally(() => {
+      done = true;
+    });
+    let small = 0;
+    while (!done) {
+      expect((await send(gateway.url, pathOf("vendor.model"), { body: userTurn("hi") })).status).toBe(200);
+      small++;
+      await sleep(5);
+    }
+    expect((await large).status).toBe(200);
+    expect(small).toBeGreaterThan(0);
+    expect(JSON.stringify(fakes.openai.lastBody()).includes(picture)).toBe(true);
+  });
+
+  test("leaves no memory behind", async () => {
+    const small = async () => {
+      for (let count = 0; count < 200; count++)
+        await send(gateway.url, pathOf("vendor.model"), { body: userTurn("hi") });
+    };
+    await small();
+    const body = pictureTurn(pictureOf(20 * mib));
+    for (let count = 0; count < 15; count++) {
+      expect((await send(gateway.url, count % 2 === 0 ? openai : pathOf("vendor.model"), { body })).status).toBe(200);
+      bedrock.reset();
+      fakes.reset();
+    }
+    await small();
+    // Of 300 MB that came in, far less is still there: what is, waits for the next collection.
+    expect(memoryOf(gateway)).toBeLessThan(700 * mib);
+  });
+});
+
+describe("a large body", { timeout: 60_000 }, () => {
+  test.each(providerNames)("reaches %s as a small one does", async (name) => {
+    const ask = async (text: string) => {
+      const answer = await send(gateway.url, pathOf(modelIdOf(name)), {
+        body: userTurn(text, { system: [{ text: "Be." }] }),
+      });
+      expect(answer.status).toBe(200);
+      const body = JSON.stringify(fakes[name].lastBody());
+      expect(body.includes(text)).toBe(true);
+      return body.replace(text, "");
+    };
+    expect(await ask("x".repeat(mib))).toBe(await ask("~short~"));
+  });
+
+  test("that streams, or counts tokens, is answered as a small one is", async () => {
+    const text = "word ".repeat(100_000);
+    const streamed = await send(gateway.url, pathOf(modelIdOf("anthropic"), "converse-stream"), {
+      body: userTurn(text),
+    });
+    expect(streamed.status).toBe(200);
+    expect(streamed.body.includes("messageStop")).toBe(true);
+    const input = { converse: JSON.parse(userTurn(text)) as object };
+    const counted = await send(gateway.url, pathOf(modelIdOf("openai"), "count-tokens"), {
+      body: JSON.stringify({ input }),
+    });
+    expect(counted.status).toBe(200);
+    expect(JSON.parse(counted.body.toString())).toMatchObject({ inputTokens: expect.any(Number) });
+  });
+
+  test.each([
+    ["no JSON", `{"messages": ${" ".repeat(mib)}nonsense}`, /body: is not valid JSON/],
+    [
+      "a wrong member",
+      pictureTurn("A".repeat(mib), { inferenceConfig: { maxTokens: "many" } }),
+      /inferenceConfig\.maxTokens/,
+    ],
+    [
+      "what the provider cannot carry",
+      pictureTurn("A".repeat(mib), { promptVariables: { a: { text: "b" } } }),
+      /promptVariables/,
+    ],
+  ])("is refused for %s, by name", async (_what, body, message) => {
+    const answer = await send(gateway.url, openai, { body });
+    expect(answer.status).toBe(400);
+    expect(parsed(answer).message).toMatch(message);
+    expect(fakes.openai.requests).toEqual([]);
+  });
+
+  test("goes whole to the fallback of a provider that fails", async () => {
+    fakes.openai.queue(fakes.openai.failure(503, "down"));
+    const picture = pictureOf(mib);
+    const headers = { "x-bf-fallbacks": modelIdOf("mistral") };
+    const answer = await send(gateway.url, openai, { body: pictureTurn(picture), headers });
+    expect(answer.status).toBe(200);
+    expect(answer.headers["x-bifrost-provider"]).toBe("mistral");
+    expect(JSON.stringify(fakes.mistral.lastBody()).includes(picture)).toBe(true);
+  });
+
+  test("whose client leaves meanwhile is not sent on, and the next one is", async () => {
+    const controller = new AbortController();
+    const leaving = rejection(
+      send(gateway.url, openai, { body: pictureTurn(pictureOf(20 * mib)), signal: controller.signal }),
+    );
+    await until("its arrival", async () => (await gateway.metric("bifrost_active_requests")) > 1);
+    controller.abort();
+    await leaving;
+    expect((await send(gateway.url, openai, { body: pictureTurn(pictureOf(mib)) })).status).toBe(200);
+    await until("an idle gateway", async () => (await gateway.metric("bifrost_active_requests")) <= 1);
+  });
+
+  test("is given up at its deadline", async () => {
+    const headers = { "x-bf-timeout-ms": "1" };
+    const answer = await send(gateway.url, openai, { body: pictureTurn(pictureOf(4 * mib)), headers });
+    expect(answer.status).toBe(408);
+  });
+
+  test("without reasoning that Bedrock would refuse is relayed with the rest", async () => {
+    const foreign = { reasoningContent: { reasoningText: { text: "hm", signature: "gw1.gemini.abcdefgh.c2ln" } } };
+    const assistant = { role: "assistant", content: [foreign, { text: "well" }] };
+    const user = { role: "user", content: [{ text: "x".repeat(mib) }] };
+    const body = JSON.stringify({ messages: [user, assistant, user] });
+    expect((await send(gateway.url, pathOf("vendor.model"), { body })).status).toBe(200);
+    const kept = { messages: [user, { role: "assistant", content: [{ text: "well" }] }, user] };
+    expect(bedrock.requests[0]?.body.equals(Buffer.from(JSON.stringify(kept)))).toBe(true);
+  });
+});
+
+describe("a large answer", { timeout: 60_000 }, () => {
+  const text = "an answer ".repeat(200_000);
+
+  test("is relayed, and its tokens are counted", async () => {
+    const message = { role: "assistant", content: [{ text }] };
+    bedrock.when("vendor.long", json({ ...converseAnswer, output: { message } }));
+    const before = await gateway.metric("bifrost_output_tokens_total", { provider: "bedrock" });
+    const answer = await send(gateway.url, pathOf("vendor.long"), { body: userTurn("hi") });
+    expect(JSON.parse(answer.body.toString())).toMatchObject({ output: { message } });
+    expect(await gateway.metric("bifrost_output_tokens_total", { provider: "bedrock" })).toBeGreaterThan(before);
+  });
+
+  test("that is none is not passed on", async () => {
+    bedrock.when("vendor.long", json({ nothing: text }));
+    expect((await send(gateway.url, pathOf("vendor.long"), { body: userTurn("hi") })).status).toBe(424);
+  });
+
+  test("is translated", async () => {
+    fakes.openai.queue({ text });
+    const answer = await send(gateway.url, openai, { body: userTurn("hi") });
+    expect(answer.status).toBe(200);
+    expect(JSON.parse(answer.body.toString())).toMatchObject({
+      output: { message: { role: "assistant", content: [{ text }] } },
+      metrics: { latencyMs: expect.any(Number) },
+    });
+  });
+});
+
+describe("the mock provider", { timeout: 60_000 }, () => {
+  test("answers a large body as it answers a small one", async () => {
+    await using mock = await startGateway({ withoutH2: true });
+    const body = pictureTurn(pictureOf(4 * mib));
+    const answer = await send(mock.url, pathOf("any.model"), { body });
+    expect(JSON.parse(answer.body.toString())).toMatchObject({
+      output: { message: { content: [{ text: "What is this?" }] } },
+    });
+    const streamed = await send(mock.url, pathOf("any.model", "converse-stream"), { body });
+    expect(streamed.status).toBe(200);
+    expect(streamed.body.includes("messageStop")).toBe(true);
+  });
+});
+
+/** Resident memory of the gateway's own process, below its keeper. Bytes. */
+function memoryOf({ pid }: RunningGateway): number {
+  const child = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ")[0];
+  return Number(/VmRSS:\s*(\d+) kB/.exec(readFileSync(`/proc/${child}/status`, "utf8"))?.[1]) * 1024;
+}

@@ -120,6 +120,7 @@ describe("what is final", { timeout: 40_000 }, () => {
   test("SIGTERM while it is being started again ends everything with code 0", async () => {
     const gateway = await start(relayConfig(fake.url));
     process.kill(serving(gateway), "SIGKILL");
+    await until("the new start", () => gateway.output().includes("it is started again"));
     gateway.signal("SIGTERM");
     expect(await gateway.exited).toBe(0);
     expect(gateway.logs.filter((line) => line.msg === "ready")).toHaveLength(1);

@@ -15,18 +15,6 @@ import type { HttpServer, ServeOptions } from "./server.ts";
 import { bytesAsLatin1, writeHead } from "./uws-head.ts";
 import { Patience, type StreamOwner, UwsSizedStream } from "./uws-sized.ts";
 
-declare module "uWebSockets.js" {
-  interface TemplatedApp {
-    /** The library takes socket options here; its published types leave this form out. */
-    listen(
-      host: string,
-      port: number,
-      options: number,
-      listener: (socket: us_listen_socket | false) => void,
-    ): TemplatedApp;
-  }
-}
-
 /** How many bytes of a refused upload are read and thrown away so that its client can finish sending and read why. */
 const drainBytes = 64 * 1024 * 1024;
 
@@ -44,16 +32,14 @@ const empty = Buffer.alloc(0);
 /** One-byte buffers that can be lent ahead of the write they belong to. */
 const lendable = Array.from({ length: 256 }, (_, byte) => Buffer.from([byte]));
 
-/** The exclusive flag of `listen`: a second socket on the port is an error instead of a silent share of its traffic. */
-const exclusivePort = 1;
-
 /**
- * Listens for HTTP/1.1.
+ * Listens for HTTP/1.1. Whoever else listens on the port in this way, another process of the same user included, shares
+ * its connections: see first that nobody does. The library's exclusive way is no better: it cannot take a port back as
+ * long as the kernel remembers connections of a process that died there, for a minute.
  *
- * @param options `shared` lets several threads listen on one port, the kernel spreading connections over them
  * @throws Error when the address cannot be bound
  */
-export async function serveHttp1(options: ServeOptions & { readonly shared: boolean }): Promise<HttpServer> {
+export async function serveHttp1(options: ServeOptions): Promise<HttpServer> {
   // The library reads its header limit from the environment as it loads, so it is loaded here and not before.
   const uws = (await import("uWebSockets.js")).default;
   const app = uws.App();
@@ -73,7 +59,7 @@ export async function serveHttp1(options: ServeOptions & { readonly shared: bool
   });
 
   const socket = await new Promise<us_listen_socket | false>((resolve) => {
-    app.listen(options.host, options.port, options.shared ? 0 : exclusivePort, resolve);
+    app.listen(options.host, options.port, resolve);
   });
   if (socket === false)
     throw new Error(`cannot listen on ${options.host}:${options.port}: the address is in use or not ours`);

@@ -57,7 +57,7 @@ process.on("unhandledRejection", (error) => log.fatal({ err: error }, "a rejecti
 
 const offers: FrontEndOffers = {
   listen: async () => {
-    const http = await serveHttp1({ ...serveOptions, port: start.port, shared: start.shared, onUnreadable });
+    const http = await serveHttp1({ ...serveOptions, port: start.port, onUnreadable });
     servers.push(http);
     if (start.h2Port === undefined) return { port: http.port, h2Port: undefined };
     const h2 = await serveHttp2({ ...serveOptions, port: start.h2Port });

@@ -16,8 +16,6 @@ export interface FrontEndStart {
   readonly index: number;
   readonly host: string;
   readonly port: number;
-  /** Several front ends listen on the port. */
-  readonly shared: boolean;
   /** The HTTP/2 port, or undefined for none. */
   readonly h2Port: number | undefined;
   readonly logLevel: string;

@@ -45,8 +45,7 @@ export interface Running {
  * @throws ConfigError when the configuration is invalid, Error when a port cannot be taken
  */
 export async function startGateway(settings: Settings, loaded: Loaded, log: Logger): Promise<Running> {
-  const shared = settings.frontends > 1;
-  const port = shared ? await findPort(settings.host, settings.port) : settings.port;
+  const port = await findPort(settings.host, settings.port);
   const pool = startWorkerPool(settings.workers, (error) => log.error({ err: error }, "a worker died"));
   const frontEnds: FrontEnd[] = [];
   const control = await Control.open(settings, loaded.config, log, {
@@ -98,7 +97,6 @@ export async function startGateway(settings: Settings, loaded: Loaded, log: Logg
         index,
         host,
         port,
-        shared,
         h2Port,
         logLevel,
         settings: control.inForce,
@@ -226,7 +224,7 @@ function startFrontEnd(
 }
 
 /**
- * Takes the port alone for a moment: front ends share theirs through SO_REUSEPORT, which would silently join another
+ * Takes the port alone for a moment: front ends listen with SO_REUSEPORT, which would silently join another
  * process that listens there too.
  *
  * @param port 0 finds a free one

@@ -1,5 +1,7 @@
 /** The process that keeps the gateway: a gateway that dies is started again, and ends with its keeper. */
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { connect } from "node:net";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { type FakeBedrock, startFakeBedrock } from "../support/fake-bedrock.ts";
 import { freePort, type RunningGateway, relayConfig, startGateway } from "../support/gateway.ts";
@@ -54,6 +56,10 @@ describe("a gateway that dies", { timeout: 60_000 }, () => {
   test.each(["SIGSEGV", "SIGABRT", "SIGKILL"] as const)("by %s is started again on its port", async (signal) => {
     const gateway = await start(relayConfig(fake.url));
     const died = serving(gateway);
+    // The kernel remembers the connections that the process leaves behind: its port has to be had all the same.
+    const client = connect(Number(new URL(gateway.url).port), "127.0.0.1");
+    client.on("error", () => undefined).write("GET /health HTTP/1.1\r\nhost: x\r\n\r\n");
+    await once(client, "data");
     process.kill(died, signal);
     await until("another process", () => !isRunning(died));
     await until("the gateway", () => isServing(gateway), 20_000);

@@ -24,7 +24,7 @@ beforeAll(async () => {
     onFault: (error) => faults.push(error),
     requests: () => 0,
   };
-  [http1, http2] = await Promise.all([serveHttp1({ ...options, shared: false }), serveHttp2(options)]);
+  [http1, http2] = await Promise.all([serveHttp1(options), serveHttp2(options)]);
 });
 afterEach(() => expect(faults.splice(0)).toEqual([]));
 afterAll(() => Promise.all([http1?.close(), http2?.close()]));

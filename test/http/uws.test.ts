@@ -21,7 +21,6 @@ beforeAll(async () => {
   server = await serveHttp1({
     host: "127.0.0.1",
     port: 0,
-    shared: false,
     maxBodyBytes: () => limit,
     onExchange: (exchange) => {
       requests++;

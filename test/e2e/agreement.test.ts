@@ -13,7 +13,7 @@ import { type RunningGateway, relayConfig, startGateway } from "../support/gatew
 import { quotaOf, thousandth } from "../support/governed.ts";
 import { openaiWire } from "../support/providers/openai.ts";
 import { send, userTurn } from "../support/raw-http.ts";
-import { until } from "../support/wait.ts";
+import { sleep, until } from "../support/wait.ts";
 
 const virtualKey = {
   id: "vk_app",
@@ -24,6 +24,8 @@ const virtualKey = {
 };
 const each = 100;
 const atOnce = 16;
+/** An entry can be found half a second after its answer was complete. */
+const findableMs = 600;
 
 /** What a kind of request is, how it ends, and how often its upstreams are asked for it. */
 interface Kind {
@@ -60,11 +62,21 @@ const kinds: Readonly<Record<string, Kind>> = {
     openai: 1,
   },
   broken: { model: "broken.model", action: "converse-stream", outcome: "error", bedrock: 1, openai: 0 },
+  cached: {
+    model: "cached.model",
+    action: "converse",
+    headers: { "x-bf-cache-key": "shared" },
+    outcome: "success",
+    bedrock: 0,
+    openai: 0,
+  },
   left: { model: "endless.model", action: "converse-stream", outcome: "cancelled", bedrock: 1, openai: 0 },
 };
 const all = Object.values(kinds);
-const total = all.length * each;
-const sum = (of: (kind: Kind) => number) => all.reduce((so, kind) => so + of(kind), 0) * each;
+/** Asked once before all others, so that the cache has its answer. */
+const first: Kind = { ...(kinds.cached as Kind), bedrock: 1 };
+const total = all.length * each + 1;
+const sum = (of: (kind: Kind) => number) => all.reduce((so, kind) => so + of(kind), 0) * each + of(first);
 const ended = (outcome: Kind["outcome"]) => sum((kind) => (kind.outcome === outcome ? 1 : 0));
 
 interface Row {
@@ -73,6 +85,7 @@ interface Row {
   readonly input_tokens: number | null;
   readonly output_tokens: number | null;
   readonly cost: number | null;
+  readonly cache: { readonly kind: string } | null;
   readonly attempts?: readonly { readonly provider: string }[];
 }
 
@@ -102,6 +115,7 @@ beforeAll(async () => {
         },
       },
       governance: { pricing_overrides: [thousandth], virtual_keys: [virtualKey] },
+      semantic_cache: { enabled: true },
       observability: { otel: { endpoint: collector.url } },
     },
     env: { BIFROST_FRONTENDS: "2" },
@@ -157,6 +171,8 @@ describe("what is told of a thousand mixed requests", { timeout: 120_000 }, () =
     const asked = Object.entries(kinds).flatMap(([name, kind]) =>
       Array.from({ length: each }, (_, index) => ({ id: `${name.replaceAll(" ", "-")}-${index}`, kind })),
     );
+    await ask("first", first);
+    await sleep(findableMs);
     // Mixed, the same way in every run.
     const mixed = asked.map((one, index) => ({ one, at: (index * 7919) % asked.length })).sort((a, b) => a.at - b.at);
     const waiting = mixed.map(({ one }) => one);
@@ -206,6 +222,11 @@ describe("what is told of a thousand mixed requests", { timeout: 120_000 }, () =
       expect(await gateway.metric("bifrost_upstream_requests_total", { provider })).toBe(times);
       expect(calls.filter(({ attributes }) => attributes["bifrost.provider"] === provider)).toHaveLength(times);
     }
+
+    // What the cache answered.
+    expect(rows.filter(({ cache }) => cache?.kind === "direct")).toHaveLength(each);
+    expect(await gateway.metric("bifrost_cache_hits_total", { cache_type: "direct" })).toBe(each);
+    expect(spans.filter(({ attributes }) => attributes["bifrost.cache.kind"] === "direct")).toHaveLength(each);
 
     // What was used, and what it cost.
     const input = added(rows.map((row) => row.input_tokens));

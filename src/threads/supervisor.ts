@@ -1,5 +1,4 @@
 /** The main thread: starts front ends and workers, carries configuration to them, and ends them in good order. */
-import { unwatchFile, watchFile } from "node:fs";
 import { createServer } from "node:net";
 import { totalmem } from "node:os";
 import { Worker } from "node:worker_threads";
@@ -14,6 +13,7 @@ import { loadConfiguration } from "./configuration.ts";
 import { Control } from "./control.ts";
 import type { FrontEndOffers, FrontEndStart, Listening, SupervisorOffers } from "./messages.ts";
 import { Moved, Peer } from "./peer.ts";
+import { lookAt, watch } from "./watch.ts";
 import { startWorkerPool, type WorkerPool } from "./worker-pool.ts";
 
 type FrontEnd = Peer<SupervisorOffers, FrontEndOffers>;
@@ -45,6 +45,8 @@ export interface Running {
  * @throws ConfigError when the configuration is invalid, Error when a port cannot be taken
  */
 export async function startGateway(settings: Settings, loaded: Loaded, log: Logger): Promise<Running> {
+  const { configPath } = settings;
+  const read = configPath === undefined ? undefined : { path: configPath, look: lookAt(configPath) };
   const port = await findPort(settings.host, settings.port);
   const pool = startWorkerPool(settings.workers, (error) => log.error({ err: error }, "a worker died"));
   const frontEnds: FrontEnd[] = [];
@@ -111,7 +113,7 @@ export async function startGateway(settings: Settings, loaded: Loaded, log: Logg
     }
     const first = listening[0];
     if (first === undefined) throw new Error("there is no front end");
-    return new Supervisor(settings, control, frontEnds, pool, first, Promise.race(deaths), log);
+    return new Supervisor(settings, read, control, frontEnds, pool, first, Promise.race(deaths), log);
   } catch (error) {
     await Promise.allSettled(frontEnds.map((frontEnd) => frontEnd.call("close", undefined)));
     await Promise.all([pool.close(), control.close()]);
@@ -139,10 +141,13 @@ class Supervisor implements Running {
   readonly #frontEnds: readonly FrontEnd[];
   readonly #pool: WorkerPool;
   readonly #log: Logger;
+  readonly #endWatch: (() => void) | undefined;
   #reloading: Promise<void> = Promise.resolve();
 
+  /** @param read the configuration file, and how it looked when it was read */
   constructor(
     settings: Settings,
+    read: { readonly path: string; readonly look: string } | undefined,
     control: Control,
     frontEnds: readonly FrontEnd[],
     pool: WorkerPool,
@@ -157,9 +162,7 @@ class Supervisor implements Running {
     this.#pool = pool;
     this.listening = listening;
     this.#log = log;
-    if (settings.configPath !== undefined) {
-      watchFile(settings.configPath, { interval: watchEveryMs, persistent: false }, () => void this.reload());
-    }
+    this.#endWatch = read && watch(read.path, read.look, watchEveryMs, () => void this.reload());
   }
 
   /** One reload after the other: the last one to begin is the last one in force. */
@@ -192,7 +195,7 @@ class Supervisor implements Running {
   }
 
   async kill(): Promise<void> {
-    if (this.#settings.configPath !== undefined) unwatchFile(this.#settings.configPath);
+    this.#endWatch?.();
     await this.#all("close");
     await Promise.all([this.#pool.close(), this.#control.close()]);
   }

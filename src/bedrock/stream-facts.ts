@@ -1,4 +1,5 @@
 /** What passes by in a stream that the gateway must know without changing it: the end, its reason, and the usage. */
+import { tryParseObject } from "./json.ts";
 import { stopReasonIn } from "./stop-reason.ts";
 
 /** Token counts in Bedrock's terms; what the stream did not say is left out. */
@@ -43,7 +44,7 @@ export function readInvokeChunk(payload: Uint8Array): InvokeChunkFacts {
   if (end === -1) return { ...nothing, textBytes: 0 };
   const json = Buffer.from(view.toString("latin1", start, end), "base64");
   const hinted = hints.some((hint) => json.includes(hint));
-  const parsed = hinted ? parseObject(json) : undefined;
+  const parsed = hinted ? tryParseObject(json) : undefined;
   if (parsed === undefined) return { ...nothing, textBytes: json.length };
   return {
     last: isLast(parsed),
@@ -55,12 +56,12 @@ export function readInvokeChunk(payload: Uint8Array): InvokeChunkFacts {
 
 /** The `usage` of a Converse `metadata` event or answer; undefined when it is missing or not numbers. */
 export function readMetadataUsage(payload: Uint8Array): StreamUsage | undefined {
-  return readUsage(parseObject(Buffer.from(payload.buffer, payload.byteOffset, payload.length))?.usage);
+  return readUsage(tryParseObject(payload)?.usage);
 }
 
 /** The `stopReason` of a Converse `messageStop` event. */
 export function readStopReason(payload: Uint8Array): string | undefined {
-  return stopReasonIn(parseObject(Buffer.from(payload.buffer, payload.byteOffset, payload.length)));
+  return stopReasonIn(tryParseObject(payload));
 }
 
 /** Takes a Converse `usage` object for what it says; undefined when it is none. */
@@ -104,16 +105,6 @@ function metricsUsage(metrics: unknown): StreamUsage | undefined {
 
 function isReason(value: unknown): boolean {
   return typeof value === "string" && value !== "";
-}
-
-function parseObject(json: Buffer): Record<string, unknown> | undefined {
-  try {
-    const parsed: unknown = JSON.parse(json.toString("utf8"));
-    return isObject(parsed) ? parsed : undefined;
-  } catch {
-    // Not JSON: the frame is the client's business, and there is nothing in it for us.
-    return undefined;
-  }
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

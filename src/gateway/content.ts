@@ -2,7 +2,7 @@
 
 import { refuseField } from "../bedrock/errors.ts";
 import { FrameCutter, readFrame } from "../bedrock/event-stream.ts";
-import { isJsonObject } from "../bedrock/json.ts";
+import { isJsonObject, tryParse } from "../bedrock/json.ts";
 import type { ObservabilityConfig } from "../config/observability.ts";
 import type { Identity } from "../governance/identity.ts";
 import type { RequestHeaders } from "../http/exchange.ts";
@@ -112,19 +112,10 @@ class StreamText {
     this.#cutter.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), (run, start, end) => {
       const { type, payload } = readFrame(run, start, end);
       if (type !== "chunk" && type !== "contentBlockDelta") return;
-      const said = saidBy(type, parsed(payload));
+      const said = saidBy(type, tryParse(payload));
       this.#parts.push(said);
       this.#bytes += said.length;
     });
-  }
-}
-
-function parsed(payload: Uint8Array): unknown {
-  try {
-    return JSON.parse(Buffer.from(payload.buffer, payload.byteOffset, payload.length).toString("utf8"));
-  } catch {
-    // Relayed as it came; what cannot be read is the client's business.
-    return undefined;
   }
 }
 

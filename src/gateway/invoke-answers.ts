@@ -5,12 +5,12 @@
 import type { ContentBlock, ConverseResponse } from "../bedrock/converse.ts";
 import { BedrockError } from "../bedrock/errors.ts";
 import { type Family, type FamilyContext, metricsKey } from "../bedrock/families/family.ts";
-import { isJsonObject, type JsonObject, type JsonValue } from "../bedrock/json.ts";
+import { isJsonObject, type JsonObject, type JsonValue, tryParse } from "../bedrock/json.ts";
 import type { Usage } from "../telemetry/usage.ts";
 import { AnswerCollector } from "./answer-collector.ts";
 import { assembleMessage, readMessage } from "./anthropic-answers.ts";
 import type { AnswerReader } from "./keeper.ts";
-import { framesOf, isConverseResponse, parse } from "./kept-answer.ts";
+import { framesOf, isConverseResponse } from "./kept-answer.ts";
 
 /** How a family's answers are read: its whole one, and its chunks put together into a whole one. */
 export interface FamilyReader {
@@ -29,7 +29,7 @@ export function invokeReader(family: Family, context: FamilyContext): AnswerRead
   };
   return {
     whole: (body, usage) => {
-      const answer = parse(body);
+      const answer = tryParse(body);
       return isJsonObject(answer) ? read(answer, usage) : undefined;
     },
     frames: (runs, usage) => {
@@ -75,9 +75,9 @@ function isArray(value: JsonValue | undefined): value is readonly JsonValue[] {
 function chunksOf(runs: readonly Uint8Array[]): JsonObject[] | undefined {
   const chunks: JsonObject[] = [];
   for (const [type, payload] of framesOf(runs)) {
-    const event = type === "chunk" ? parse(payload) : undefined;
+    const event = type === "chunk" ? tryParse(payload) : undefined;
     const bytes = isJsonObject(event) ? event.bytes : undefined;
-    const chunk = typeof bytes === "string" ? parse(Buffer.from(bytes, "base64")) : undefined;
+    const chunk = typeof bytes === "string" ? tryParse(Buffer.from(bytes, "base64")) : undefined;
     if (!isJsonObject(chunk)) return undefined;
     const { [metricsKey]: _metrics, ...own } = chunk;
     chunks.push(own);

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { ConverseEvent, ConverseResponse } from "../bedrock/converse.ts";
 import { eventsOf } from "../bedrock/converse-events.ts";
 import { FrameCutter, readFrame } from "../bedrock/event-stream.ts";
-import { isJsonObject, type JsonObject } from "../bedrock/json.ts";
+import { isJsonObject, type JsonObject, tryParse } from "../bedrock/json.ts";
 import { AnswerCollector } from "./answer-collector.ts";
 
 /** Whether a value has the form of a Converse response as far as those who write it again need it. */
@@ -41,7 +41,7 @@ function onWire(value: unknown): unknown {
 
 /** Reads the body of a Converse answer; undefined when it is not JSON. */
 export function readWholeConverse(body: Uint8Array): unknown {
-  return parse(body);
+  return tryParse(body);
 }
 
 /**
@@ -52,7 +52,7 @@ export function readWholeConverse(body: Uint8Array): unknown {
  */
 export function readConverseFrames(runs: readonly Uint8Array[]): unknown {
   const collector = new AnswerCollector();
-  for (const [type, payload] of framesOf(runs)) collector.push(type, parse(payload));
+  for (const [type, payload] of framesOf(runs)) collector.push(type, tryParse(payload));
   return collector.answer();
 }
 
@@ -71,14 +71,4 @@ export function framesOf(runs: readonly Uint8Array[]): readonly (readonly [type:
     });
   }
   return frames;
-}
-
-/** Undefined for what is not JSON. */
-export function parse(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8"));
-  } catch {
-    // What cannot be read is not kept; the client has it as it came.
-    return undefined;
-  }
 }

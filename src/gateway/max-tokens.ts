@@ -5,7 +5,7 @@
  * it stands, and only bodies that leave a doubt are parsed: those with two places it could stand at, or with letters
  * written as escapes.
  */
-import { isJsonObject, type JsonValue } from "../bedrock/json.ts";
+import { isJsonObject, type JsonValue, tryParseObject } from "../bedrock/json.ts";
 
 /** Beyond this a body is not looked at: the ceiling is reserved. */
 const longestBody = 256 * 1024;
@@ -38,13 +38,8 @@ export function maxTokensOf(body: Buffer): number | undefined {
 
 /** What a whole parse says: the truth that {@link maxTokensOf} comes to in another way. */
 export function parsedMaxTokens(body: Buffer): number | undefined {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(body.toString("utf8"));
-  } catch {
-    return undefined;
-  }
-  if (!isJsonObject(parsed)) return undefined;
+  const parsed = tryParseObject(body);
+  if (parsed === undefined) return undefined;
   let largest = largestOf(parsed, ownNames);
   for (const [holder, names] of namesIn) largest = Math.max(largest, largestOf(parsed[holder], names));
   return largest === Number.NEGATIVE_INFINITY ? undefined : largest;

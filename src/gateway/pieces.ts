@@ -1,7 +1,7 @@
 /** What a request asks for, and an answer has, that is paid by the piece: images, and queries of Rerank. */
 import { BedrockError } from "../bedrock/errors.ts";
 import { chooseFamily } from "../bedrock/families/index.ts";
-import { isJsonObject, type JsonObject, type JsonValue } from "../bedrock/json.ts";
+import { isJsonObject, type JsonObject, type JsonValue, tryParseObject } from "../bedrock/json.ts";
 import type { Pieces } from "../governance/prices.ts";
 
 /** Names on Bedrock of models that make images or rank documents. */
@@ -25,12 +25,12 @@ export function piecesAsked(
   foreign: boolean,
 ): Pieces | undefined {
   if (operation === "Rerank") {
-    const sources = parse(body)?.sources;
+    const sources = tryParseObject(body)?.sources;
     return { queries: queriesOver(sources) };
   }
   if (operation !== "InvokeModel" || model === undefined) return undefined;
   const isCandidate = foreign ? hints.some((hint) => body.includes(hint)) : ownNames.test(model);
-  const parsed = isCandidate ? parse(body) : undefined;
+  const parsed = isCandidate ? tryParseObject(body) : undefined;
   if (parsed === undefined) return undefined;
   switch (kindOf(model, parsed, foreign)) {
     case "image":
@@ -62,16 +62,6 @@ function imagesAsked({ imageGenerationConfig: config, samples }: JsonObject): nu
 
 function queriesOver(documents: JsonValue | undefined): number {
   return Array.isArray(documents) ? Math.max(1, Math.ceil(documents.length / documentsPerQuery)) : 1;
-}
-
-function parse(body: Buffer): JsonObject | undefined {
-  try {
-    const parsed: unknown = JSON.parse(body.toString("utf8"));
-    return isJsonObject(parsed) ? parsed : undefined;
-  } catch {
-    // Whoever serves it will say what is wrong with it.
-    return undefined;
-  }
 }
 
 const quote = 0x22;

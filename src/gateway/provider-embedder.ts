@@ -4,6 +4,7 @@
  */
 import { embeddingForm } from "../bedrock/embedding-bodies.ts";
 import { BedrockError } from "../bedrock/errors.ts";
+import { tryParse } from "../bedrock/json.ts";
 import type { Route } from "../bedrock/operations.ts";
 import { matchOperation } from "../bedrock/operations.ts";
 import { type Embedder, type EmbeddingSettings, embedsAtOwner, remoteEmbedder } from "../cache/embedder.ts";
@@ -12,7 +13,6 @@ import { ActiveRequest } from "./active-request.ts";
 import type { Attempted } from "./attempt.ts";
 import { walkKeys } from "./attempts.ts";
 import type { EmbeddingFormat } from "./client-format.ts";
-import { parse } from "./kept-answer.ts";
 import { configuredKeys } from "./key-source.ts";
 import type { BedrockProvider, Provider, TranslatedProvider } from "./providers.ts";
 import { relay } from "./relay.ts";
@@ -70,7 +70,7 @@ async function embedAtBedrock(
       return relay(request, named, provider, key, services.upstream);
     },
   });
-  const vector = attempted.kind === "answer" ? form.vector(parse(Buffer.from(attempted.body))) : undefined;
+  const vector = attempted.kind === "answer" ? form.vector(tryParse(Buffer.from(attempted.body))) : undefined;
   if (vector === undefined) throw failed(attempted, provider.name);
   return vector;
 }

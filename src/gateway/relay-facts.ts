@@ -1,4 +1,5 @@
 /** What the gateway has to know of a whole answer that it relays. Pure. */
+import { tryParse } from "../bedrock/json.ts";
 import type { OperationName } from "../bedrock/operations.ts";
 import { stopReasonIn } from "../bedrock/stop-reason.ts";
 import { readStopReason, readUsage, type StreamUsage } from "../bedrock/stream-facts.ts";
@@ -19,13 +20,7 @@ export function readAnswerFacts(operation: OperationName, body: Buffer): AnswerF
  * crashes clients).
  */
 function readConverseFacts(body: Buffer): AnswerFacts | undefined {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(body.toString("utf8"));
-  } catch {
-    // Not JSON is one of the ways not to be a Converse answer.
-    return undefined;
-  }
+  const parsed = tryParse(body);
   if (typeof parsed !== "object" || parsed === null || !("output" in parsed)) return undefined;
   return { usage: "usage" in parsed ? readUsage(parsed.usage) : undefined, stopReason: stopReasonIn(parsed) };
 }

@@ -1,5 +1,6 @@
 /** The relay lane: one attempt at Bedrock with one key. Bytes up as they came, bytes down as they came. */
 import { BedrockError, isErrorType, statusOf } from "../bedrock/errors.ts";
+import { tryParseObject } from "../bedrock/json.ts";
 import { type OperationName, type Route, upstreamPath } from "../bedrock/operations.ts";
 import { readUsage, type StreamUsage } from "../bedrock/stream-facts.ts";
 import type { ReplyHeaders } from "../http/exchange.ts";
@@ -255,7 +256,7 @@ function errorTypeOf(answer: UpstreamAnswer, body: Buffer): string {
   if (header !== undefined) return bareName(header);
   // S3 has it in XML.
   if (body[0] === 0x3c) return /<Code>([A-Za-z0-9.]{1,128})<\/Code>/.exec(body.toString("utf8"))?.[1] ?? "";
-  const parsed = parseObject(body);
+  const parsed = tryParseObject(body);
   const name = parsed?.code ?? parsed?.__type;
   return typeof name === "string" ? bareName(name) : "";
 }
@@ -297,18 +298,8 @@ function redactedMessage(payload: Uint8Array, secrets: () => readonly string[]):
   const body = Buffer.from(payload);
   const clean = redact(body, secrets());
   if (clean === body) return undefined;
-  const message = parseObject(clean)?.message;
+  const message = tryParseObject(clean)?.message;
   return typeof message === "string" ? message : redaction;
-}
-
-function parseObject(body: Buffer): { readonly [name: string]: unknown } | undefined {
-  try {
-    const parsed: unknown = JSON.parse(body.toString("utf8"));
-    return typeof parsed === "object" && parsed !== null ? { ...parsed } : undefined;
-  } catch {
-    // An error body that is not JSON has no name and no message we could read; it is relayed as it is.
-    return undefined;
-  }
 }
 
 function text(value: string | string[] | undefined): string | undefined {

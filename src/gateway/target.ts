@@ -1,5 +1,6 @@
 /** Which provider and model a request is for. */
 import { BedrockError, refuseField } from "../bedrock/errors.ts";
+import { tryParse } from "../bedrock/json.ts";
 import type { Route } from "../bedrock/operations.ts";
 import { EndpointError, splitModelId } from "../upstream/endpoints.ts";
 import type { Provider } from "./providers.ts";
@@ -168,13 +169,7 @@ function modelIn({ operation }: Route, body: Buffer): string | undefined {
 
 /** StartAsyncInvoke and CreateModelInvocationJob name their model at the top, Rerank deep in its configuration. */
 export function modelInBody(body: Buffer): string | undefined {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(body.toString("utf8"));
-  } catch {
-    // Whoever serves it will say what is wrong with it; nothing here had to read it.
-    return undefined;
-  }
+  const parsed = tryParse(body);
   const paths = [
     ["modelId"],
     ["rerankingConfiguration", "bedrockRerankingConfiguration", "modelConfiguration", "modelArn"],

@@ -2,9 +2,9 @@
  * What work on a large body costs a front end: done inline, and by a worker over the same threads and messages as in the
  * gateway. The thresholds of `src/gateway/off-thread.ts` come from here.
  */
-import { Worker } from "node:worker_threads";
 import { Moved, Peer } from "../src/threads/peer.ts";
 import { type NamedJob, startWorkerPool } from "../src/threads/worker-pool.ts";
+import { startTypescript } from "../test/keys/typescript-worker.ts";
 import type { Part, Row } from "./measure.ts";
 
 /** `hash`: SHA-256, all at once, or slice by slice. `image`, `text`: Converse to OpenAI's chat, of one picture, or of a long conversation. */
@@ -56,7 +56,7 @@ async function measure(ms: number): Promise<Row[]> {
   const pool = startWorkerPool(1, (error) => {
     throw error;
   });
-  const thread = startThread(new URL("./hop-front-end.ts", import.meta.url));
+  const thread = startTypescript(new URL("./hop-front-end.ts", import.meta.url).href, undefined);
   try {
     const frontEnd = new Peer<HopSupervisorOffers, HopOffers>(thread, {
       work: async (job) => {
@@ -87,10 +87,4 @@ async function measure(ms: number): Promise<Row[]> {
     await thread.terminate();
     await pool.close();
   }
-}
-
-/** A thread of TypeScript. tsx serves the main thread only unless it is asked inside the other one (Node 20). */
-function startThread(file: URL): Worker {
-  const [tsx, entry] = [import.meta.resolve("tsx/esm/api"), file.href].map((url) => JSON.stringify(url));
-  return new Worker(`import(${tsx}).then(({ tsImport }) => tsImport(${entry}, ${entry}))`, { eval: true });
 }

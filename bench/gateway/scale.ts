@@ -63,7 +63,7 @@ const curves: readonly Curve[] = [
       const large = await through(setting, server, "relay", { measureMs, body: "5 MB", connections: 8 });
       const [small] = await Promise.all([
         through(setting, server, "relay", { rate: smallRate, measureMs }),
-        through(setting, server, "relay", { rate: largeRate, measureMs, body: "5 MB", connections: 8, coarse: true }),
+        through(setting, server, "relay", { rate: largeRate, measureMs, body: "5 MB", connections: 8 }),
       ]);
       return {
         rate: perSecond(large),

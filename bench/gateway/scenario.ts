@@ -68,8 +68,6 @@ export interface Asked {
   /** Requests a second; without it as many as are answered. */
   readonly rate?: number;
   readonly measureMs?: number;
-  /** See the job's. */
-  readonly coarse?: boolean;
 }
 
 /** Sends requests through a gateway. @throws Error when one is not answered rightly */
@@ -105,7 +103,6 @@ function loadOf({ pace }: Setting, server: Server, path: string, body: BodyName,
     warmupMs: pace.warmupMs,
     measureMs: asked.measureMs ?? pace.measureMs,
     ...(asked.rate !== undefined && { rate: asked.rate }),
-    ...(asked.coarse !== undefined && { coarse: asked.coarse }),
     ...(expectedBytes !== undefined && { expectedBytes }),
   };
 }

@@ -33,7 +33,7 @@ const mebi = 1024 * 1024;
 /** Growth from the second quarter to the last that is no leak. */
 const tolerated = { part: 0.05, mib: 16, files: 50 };
 
-type Flow = Omit<Load, "server" | "warmupMs" | "measureMs" | "coarse">;
+type Flow = Omit<Load, "server" | "warmupMs" | "measureMs">;
 
 const path = (lane: "relay" | "translate", streams = false) => pathOf(lane, { streams });
 const failing = (model: string, operation: string) =>
@@ -84,7 +84,7 @@ export async function runSoak({ minutes, restMs, progress }: SoakOptions) {
     const memory: number[] = [];
     const timer = setInterval(() => memory.push(memoryOf(pid) / mebi), Math.min(sampleMs, totalMs / slices / 4));
     const loads = await Promise.all(
-      flows.map((flow) => stage.tryLoad({ ...flow, server, coarse: true, warmupMs: 0, measureMs: totalMs / slices })),
+      flows.map((flow) => stage.tryLoad({ ...flow, server, warmupMs: 0, measureMs: totalMs / slices })),
     );
     clearInterval(timer);
     const problem = loads.find(({ firstError }) => firstError !== undefined)?.firstError;

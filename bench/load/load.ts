@@ -8,14 +8,13 @@ import { type CpuSample, cpuBetween, processTree, sampleCpu } from "../gateway/p
 import { Connection, requestBytes, type Target } from "./connection.ts";
 import { type Latencies, latenciesOf, Schedule } from "./schedule.ts";
 import { runStreams, type StreamsJob } from "./streams.ts";
+import { Ticker } from "./ticker.ts";
 
 export interface Job extends Target {
   readonly kind: "requests";
   readonly connections: number;
   /** Requests a second, sent at fixed times whether or not answers come. Without it each connection sends as soon as it has its answer. */
   readonly rate?: number;
-  /** Sends a millisecond or two late rather than spin: for loads whose latencies nobody reads. */
-  readonly coarse?: boolean;
   readonly warmupMs: number;
   readonly measureMs: number;
   /** Process ids; their children are watched with them. */
@@ -42,8 +41,8 @@ export interface JobResult {
 /** How long answers are waited for when the window is over. Milliseconds. */
 const drainMs = 3000;
 const reconnectMs = 50;
-/** A timer is later than it should be by no more than this. */
-const timerLatenessMs = 2;
+/** Two threads' clocks differ by their rounding: what is due so soon is due. Milliseconds. */
+const roundingMs = 0.005;
 
 /** One job. Everything is counted in one turn of the loop or not at all, so no two figures belong to different windows. */
 class Run {
@@ -79,7 +78,7 @@ class Run {
     // Closed loops begin one after the other, so that streams of one length do not all end together.
     const apart = rate === undefined ? warmupMs / 2 / connections : 0;
     for (let n = 0; n < connections; n++) setTimeout(() => this.#connect(), n * apart);
-    if (rate !== undefined) this.#keep(new Schedule(started, 1000 / rate, this.#until));
+    if (rate !== undefined) this.#keep(started, 1000 / rate);
 
     await sleepUntil(this.#from);
     this.#counting = true;
@@ -157,24 +156,17 @@ class Run {
     connection.send(dueAt);
   }
 
-  /** Spins up to each due time: timers are a millisecond late, which would be taken for latency. */
-  #keep(schedule: Schedule): void {
-    const turn = () => {
+  #keep(begin: number, gapMs: number): void {
+    const schedule = new Schedule(begin, gapMs, this.#until);
+    ticker.tick(begin, gapMs, this.#until, () => {
       for (;;) {
-        const dueAt = schedule.take(performance.now());
-        if (dueAt === undefined) break;
+        const dueAt = schedule.take(performance.now() + roundingMs);
+        if (dueAt === undefined) return;
         const connection = this.#idle.pop();
         if (connection === undefined) this.#waiting.push(dueAt);
         else this.#send(connection, dueAt);
       }
-      const next = schedule.next();
-      if (next === undefined) return;
-      const rest = next - performance.now();
-      if (this.#job.coarse === true) setTimeout(turn, Math.max(0, rest));
-      else if (rest > timerLatenessMs) setTimeout(turn, rest - timerLatenessMs);
-      else setImmediate(turn);
-    };
-    turn();
+    });
   }
 
   async #drain(): Promise<void> {
@@ -196,6 +188,7 @@ function sleepUntil(time: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, Math.max(0, time - performance.now())));
 }
 
+const ticker = await Ticker.start();
 for await (const line of createInterface(process.stdin)) {
   const job: Job | StreamsJob = JSON.parse(line);
   console.log(JSON.stringify(job.kind === "streams" ? await runStreams(job) : await new Run(job).result()));

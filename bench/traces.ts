@@ -3,7 +3,8 @@
  * with its compression, which runs beside the thread. `npx tsx bench/traces.ts`.
  */
 import { gzipSync } from "node:zlib";
-import { exportBody, spansOf } from "../src/telemetry/spans.ts";
+import { SpanBatch } from "../src/telemetry/span-batch.ts";
+import { exportFrame, spansOf } from "../src/telemetry/spans.ts";
 import { beginTrace, formatTraceparent, newSpanId } from "../src/telemetry/trace-context.ts";
 import { attemptOf, recordOf } from "../test/telemetry/kit.ts";
 import { type Case, isStarted, type Part, printParts, repeated, rowsOf } from "./measure.ts";
@@ -40,16 +41,21 @@ export const parts: readonly Part[] = [
 ];
 
 function casesOf(): Case[] {
-  const hundred = Array.from({ length: 100 }, () => spansOf(record, trace, context)).flat();
-  const body = exportBody(hundred, resource, scope);
+  const frame = exportFrame(resource, scope);
+  const batch = () => {
+    const made = new SpanBatch(frame, []);
+    for (let count = 0; count < 100; count++) made.add(spansOf(record, trace, context));
+    return made.body();
+  };
+  const body = Buffer.from(batch());
   return [
     repeated("a new trace, its ids and its traceparent", times, () =>
       formatTraceparent(beginTrace(undefined, undefined, 1), newSpanId()),
     ),
     repeated("a client's trace", times, () => formatTraceparent(beginTrace(parent, undefined, 1), newSpanId())),
     repeated("three spans as text", times, () => spansOf(record, trace, context)),
-    { name: "the body of 300 spans", run: () => exportBody(hundred, resource, scope) },
-    { name: "its compression (beside the thread)", run: () => gzipSync(body, { level: 1 }) },
+    { name: "300 spans and the body of their export", run: batch },
+    { name: "its compression (beside the thread, for a collector elsewhere)", run: () => gzipSync(body, { level: 1 }) },
   ];
 }
 

@@ -6,12 +6,12 @@ import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { Agent, request } from "undici";
+import { type ExportFrame, SpanBatch } from "./span-batch.ts";
 
 export interface ExporterOptions {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** Makes the body of an export. */
-  readonly body: (spans: readonly string[]) => string;
+  readonly frame: ExportFrame;
   readonly onCount: (result: "exported" | "dropped", spans: number) => void;
   /** Told when exports begin to fail, and when they work again. */
   readonly onHealth: (problem: string | undefined) => void;
@@ -21,8 +21,8 @@ export interface ExporterOptions {
 export interface ExporterLimits {
   /** Spans that wait, those of the running export included. Further ones are dropped. */
   readonly maxSpans: number;
-  /** Characters of them. */
-  readonly maxChars: number;
+  readonly maxBytes: number;
+  /** So many do not wait for others. */
   readonly batchSpans: number;
   /** The longest a span waits for others. Milliseconds, as all of these. */
   readonly delayMs: number;
@@ -37,7 +37,7 @@ export interface ExporterLimits {
 
 const usual: ExporterLimits = {
   maxSpans: 8192,
-  maxChars: 16 * 1024 * 1024,
+  maxBytes: 16 * 1024 * 1024,
   batchSpans: 512,
   delayMs: 2000,
   timeoutMs: 10_000,
@@ -46,8 +46,9 @@ const usual: ExporterLimits = {
   maxBackoffMs: 10_000,
 };
 
-/** Smaller bodies are sent as they are. */
+/** Smaller bodies are sent as they are. Bytes. */
 const gzipFrom = 1024;
+const loopback = /^(localhost|127(\.\d+){3}|\[::1\])$/;
 const maxAnswerBytes = 64 * 1024;
 const compress = promisify(gzip);
 /** The collector is busy, or away for a moment. */
@@ -63,9 +64,13 @@ export class SpanExporter {
   readonly #closing = new AbortController();
   /** Cuts the running call short. */
   #call: AbortController | undefined;
-  #queue: string[] = [];
-  #chars = 0;
-  #sending: readonly string[] = [];
+  /** To a collector on this machine, bytes are cheaper than their compression. */
+  readonly #zips: boolean;
+  /** In the order they are sent in; the last one still takes spans. */
+  #batches: SpanBatch[] = [];
+  /** Those of the running export included. */
+  #spans = 0;
+  #bytes = 0;
   #running: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #failing = false;
@@ -73,6 +78,7 @@ export class SpanExporter {
   constructor(options: ExporterOptions) {
     this.#options = options;
     this.#limits = { ...usual, ...options.limits };
+    this.#zips = !loopback.test(new URL(options.url).hostname);
     const { timeoutMs } = this.#limits;
     this.#agent = new Agent({
       connections: 1,
@@ -84,26 +90,40 @@ export class SpanExporter {
 
   /** Whether more can wait. Asked before spans are made, which would be in vain. */
   get hasRoom(): boolean {
-    return this.#queue.length + this.#sending.length < this.#limits.maxSpans && this.#chars < this.#limits.maxChars;
+    return this.#spans < this.#limits.maxSpans && this.#bytes < this.#limits.maxBytes;
   }
 
+  /** @param spans each as JSON */
   add(spans: readonly string[]): void {
     if (!this.hasRoom || this.#closing.signal.aborted) {
       this.#options.onCount("dropped", spans.length);
       return;
     }
-    for (const span of spans) {
-      this.#queue.push(span);
-      this.#chars += span.length;
+    const { batchSpans, delayMs } = this.#limits;
+    let batch = this.#batches.at(-1);
+    let before = batch?.byteLength ?? 0;
+    if (batch === undefined || batch.spans >= batchSpans || !batch.hasRoomFor(spans)) {
+      batch = new SpanBatch(this.#options.frame, spans);
+      this.#batches.push(batch);
+      before = 0;
     }
-    if (this.#queue.length >= this.#limits.batchSpans) this.#start();
-    else this.#timer ??= setTimeout(() => this.#start(), this.#limits.delayMs).unref();
+    batch.add(spans);
+    this.#spans += spans.length;
+    this.#bytes += batch.byteLength - before;
+    if (this.#hasWholeBatch) this.#start();
+    else this.#timer ??= setTimeout(() => this.#start(), delayMs).unref();
   }
 
   /** Sends what waits. @param ms the longest wait for the collector; what it has not taken then stays in the queue */
   async flush(ms: number): Promise<void> {
-    this.#start();
-    if (this.#running !== undefined) await Promise.race([this.#running, delay(ms, undefined, { ref: false })]);
+    const everything = async () => {
+      while (this.#batches.length > 0 && !this.#closing.signal.aborted) {
+        this.#start();
+        await this.#running;
+      }
+      await this.#running;
+    };
+    await Promise.race([everything(), delay(ms, undefined, { ref: false })]);
   }
 
   /** Sends what waits, for no longer than this, and drops the rest. */
@@ -112,52 +132,58 @@ export class SpanExporter {
     this.#closing.abort();
     this.#call?.abort();
     await this.#running;
-    this.#drop(this.#queue.splice(0));
+    for (const batch of this.#batches.splice(0)) {
+      this.#options.onCount("dropped", batch.spans);
+      this.#leave(batch);
+    }
     await this.#agent.destroy();
   }
 
   #start(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.#running !== undefined || this.#queue.length === 0) return;
+    if (this.#running !== undefined || this.#batches.length === 0) return;
     this.#running = this.#run().finally(() => {
       this.#running = undefined;
-      if (this.#queue.length > 0 && !this.#closing.signal.aborted)
+      if (this.#batches.length > 0 && !this.#closing.signal.aborted)
         this.#timer ??= setTimeout(() => this.#start(), this.#limits.delayMs).unref();
     });
   }
 
-  /** Until the queue is empty. */
+  get #hasWholeBatch(): boolean {
+    return this.#batches.length > 1 || (this.#batches[0]?.spans ?? 0) >= this.#limits.batchSpans;
+  }
+
+  /** What waits, and then whole batches while there are any: spans that came during an export wait for others. */
   async #run(): Promise<void> {
-    while (this.#queue.length > 0 && !this.#closing.signal.aborted) {
-      this.#sending = this.#queue.splice(0, this.#limits.batchSpans);
-      const spans = this.#sending;
+    do {
+      const batch = this.#batches.shift();
+      if (batch === undefined) return;
       let problem: string | undefined;
       try {
-        problem = await this.#deliver(spans);
+        problem = await this.#deliver(batch);
       } catch (error) {
         // Whatever it was, the spans are lost and the next batch may fare better.
         problem = String(error);
       }
-      if (problem !== undefined) this.#options.onCount("dropped", spans.length);
+      if (problem !== undefined) this.#options.onCount("dropped", batch.spans);
       this.#say(problem);
-      for (const span of spans) this.#chars -= span.length;
-      this.#sending = [];
-    }
+      this.#leave(batch);
+    } while (this.#hasWholeBatch && !this.#closing.signal.aborted);
   }
 
   /** @returns what was in the way, undefined when the collector has taken them */
-  async #deliver(spans: readonly string[]): Promise<string | undefined> {
-    const text = this.#options.body(spans);
-    const isLong = text.length >= gzipFrom;
-    const body = isLong ? await compress(text, { level: 1 }) : text;
+  async #deliver(batch: SpanBatch): Promise<string | undefined> {
+    const plain = batch.body();
+    const zips = this.#zips && plain.length >= gzipFrom;
+    const body = zips ? await compress(plain, { level: 1 }) : plain;
     const headers = {
       ...this.#options.headers,
       "content-type": "application/json",
-      ...(isLong && { "content-encoding": "gzip" }),
+      ...(zips && { "content-encoding": "gzip" }),
     };
     for (let tried = 1; ; tried++) {
-      const sent = await this.#send(body, headers, spans.length);
+      const sent = await this.#send(body, headers, batch.spans);
       if (sent === "done") return undefined;
       if (!sent.again || tried >= this.#limits.tries || this.#closing.signal.aborted) return sent.problem;
       this.#say(sent.problem);
@@ -166,7 +192,7 @@ export class SpanExporter {
     }
   }
 
-  async #send(body: string | Uint8Array, headers: Readonly<Record<string, string>>, spans: number): Promise<Sent> {
+  async #send(body: Uint8Array, headers: Readonly<Record<string, string>>, spans: number): Promise<Sent> {
     const call = new AbortController();
     this.#call = call;
     const timer = setTimeout(() => call.abort(new Error("not in time")), this.#limits.timeoutMs);
@@ -208,9 +234,9 @@ export class SpanExporter {
     }
   }
 
-  #drop(spans: readonly string[]): void {
-    if (spans.length > 0) this.#options.onCount("dropped", spans.length);
-    for (const span of spans) this.#chars -= span.length;
+  #leave(batch: SpanBatch): void {
+    this.#spans -= batch.spans;
+    this.#bytes -= batch.byteLength;
   }
 
   /** Once when it begins, once when it is over. */

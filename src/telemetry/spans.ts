@@ -6,6 +6,7 @@
 import type { HttpRoute } from "./metrics.ts";
 import type { AttemptRecord, RequestRecord, TraceContext } from "./request-record.ts";
 import { attribute as name, operationNames } from "./semconv.ts";
+import type { ExportFrame } from "./span-batch.ts";
 import { newSpanId } from "./trace-context.ts";
 
 /** What a thread knows that a record does not say. */
@@ -241,17 +242,16 @@ function bool(key: string, value: boolean): string {
   return `{"key":"${key}","value":{"boolValue":${value}}},`;
 }
 
-/** A batch as the body of an export. @param resource attributes of who sends it */
-export function exportBody(
-  spans: readonly string[],
+/** What stands around the spans of an export. @param resource attributes of who sends them */
+export function exportFrame(
   resource: ReadonlyMap<string, string>,
   scope: { readonly name: string; readonly version: string },
-): string {
+): ExportFrame {
   let attributes = "";
   for (const [key, value] of resource) attributes += text(key, value);
-  return (
+  const open =
     `{"resourceSpans":[{"resource":{"attributes":[${attributes.slice(0, -1)}]},` +
     `"scopeSpans":[{"scope":{"name":${JSON.stringify(scope.name)},"version":${JSON.stringify(scope.version)}},` +
-    `"spans":[${spans.join()}]}]}]}`
-  );
+    `"spans":[`;
+  return { open, close: "]}]}]}" };
 }

@@ -6,7 +6,7 @@ import type { OtelSettings } from "./otel-settings.ts";
 import type { RequestRecord } from "./request-record.ts";
 import { attribute, providerNames } from "./semconv.ts";
 import { SpanExporter } from "./span-exporter.ts";
-import { exportBody, type SpanContext, spansOf } from "./spans.ts";
+import { exportFrame, type SpanContext, spansOf } from "./spans.ts";
 
 export interface TracesOptions {
   readonly version: string;
@@ -79,6 +79,6 @@ export class Traces {
       ...resource,
     ]);
     const scope = { name: scopeName, version };
-    return new SpanExporter({ url, headers, body: (spans) => exportBody(spans, who, scope), onCount, onHealth });
+    return new SpanExporter({ url, headers, frame: exportFrame(who, scope), onCount, onHealth });
   }
 }

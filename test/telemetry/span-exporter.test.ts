@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type ExporterLimits, SpanExporter } from "../../src/telemetry/span-exporter.ts";
-import { exportBody, spansOf } from "../../src/telemetry/spans.ts";
+import { exportFrame, spansOf } from "../../src/telemetry/spans.ts";
 import { beginTrace } from "../../src/telemetry/trace-context.ts";
 import { type FakeCollector, startFakeCollector } from "../support/fake-collector.ts";
 import { until } from "../support/wait.ts";
@@ -33,7 +33,7 @@ function start(limits: Partial<ExporterLimits> = {}, url = `${collector.url}/v1/
   const made = new SpanExporter({
     url,
     headers: { "x-api-key": "k" },
-    body: (batch) => exportBody(batch, new Map([["service.name", "test"]]), { name: "test", version: "1" }),
+    frame: exportFrame(new Map([["service.name", "test"]]), { name: "test", version: "1" }),
     onCount: (result, count) => {
       counts[result] += count;
     },
@@ -45,22 +45,57 @@ function start(limits: Partial<ExporterLimits> = {}, url = `${collector.url}/v1/
 }
 
 describe("spans", () => {
-  test("go together after a moment, zipped, with the headers", async () => {
+  test("go together after a moment, with the headers", async () => {
     const { made, counts } = start();
     made.add(spans(3));
     made.add(spans(2));
     await until("the export", () => counts.exported === 5);
     expect(collector.exports).toHaveLength(1);
     expect(collector.spans).toHaveLength(5);
-    expect(collector.exports[0]?.headers).toMatchObject({ "x-api-key": "k", "content-encoding": "gzip" });
+    expect(collector.exports[0]?.headers).toMatchObject({ "x-api-key": "k" });
     expect(collector.exports[0]?.path).toBe("/v1/traces");
+  });
+
+  test("are zipped for a collector on another machine, and not for one on this", async () => {
+    const { made } = start();
+    made.add(spans(3));
+    await made.flush(5000);
+    // Another name of this machine, which the exporter does not know as such.
+    const { made: far, counts } = start({}, collector.url.replace("127.0.0.1", "0.0.0.0"));
+    far.add(spans(3));
+    await far.flush(5000);
+    await made.close(0);
+    expect(counts.exported).toBe(3);
+    expect(collector.exports.map(({ headers }) => headers["content-encoding"])).toEqual([undefined, "gzip"]);
   });
 
   test("go at once when there are many, in batches, one after the other", async () => {
     const { made, counts } = start({ delayMs: 60_000, batchSpans: 10 });
-    made.add(spans(25));
-    await until("the exports", () => counts.exported === 25);
+    for (let index = 0; index < 5; index++) made.add(spans(5));
+    await until("the whole batches", () => counts.exported === 20);
+    expect(collector.exports).toHaveLength(2);
+    await made.flush(5000);
+    expect(counts.exported).toBe(25);
     expect(collector.exports).toHaveLength(3);
+  });
+
+  test("that come during an export wait for others", async () => {
+    const { made, counts } = start({ delayMs: 60_000, batchSpans: 10 });
+    made.add(spans(10));
+    made.add(spans(1));
+    await until("the export", () => counts.exported === 10);
+    made.add(spans(9));
+    await until("the next one", () => counts.exported === 20);
+    expect(collector.exports).toHaveLength(2);
+  });
+
+  test("of any size and in any script arrive as they were", async () => {
+    const { made, counts } = start({ batchSpans: 3 });
+    const messages = ["x".repeat(300_000), "日本語 🙂 \ud800".repeat(60_000), "", '"\\\u0000'];
+    for (const message of messages) made.add(spans(1, message));
+    await made.flush(5000);
+    expect(counts.exported).toBe(4);
+    expect(collector.spans.map(({ failed }, index) => failed === messages[index])).toEqual([true, true, true, true]);
   });
 
   test("are sent again after 429 and 503, when the collector says, and counted once", async () => {
@@ -109,7 +144,7 @@ describe("a collector that never answers", () => {
   });
 
   test("holds no more than the queue's size, by length", () => {
-    const { made, counts } = start({ maxChars: 10_000, delayMs: 60_000 });
+    const { made, counts } = start({ maxBytes: 10_000, delayMs: 60_000 });
     for (let index = 0; index < 50; index++) made.add(spans(1, "x".repeat(2000)));
     expect(counts.dropped).toBeGreaterThan(40);
     expect(counts.dropped).toBeLessThan(48);

@@ -49,6 +49,8 @@ export interface Estimate {
 
 export class ActiveRequest {
   readonly exchange: Exchange;
+  /** Among those on the road; theirs to write. */
+  place = -1;
   /** `performance.now()` at arrival. */
   readonly startedAt = performance.now();
   /** What the client will see as `x-amzn-requestid`: its own `x-request-id`, else the upstream's, else ours. */

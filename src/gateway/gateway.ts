@@ -21,6 +21,7 @@ import type { Traces } from "../telemetry/traces.ts";
 import type { Outcome } from "../telemetry/usage.ts";
 import { Secret } from "../upstream/secret.ts";
 import { ActiveRequest } from "./active-request.ts";
+import { ActiveRequests } from "./active-requests.ts";
 import { configuredCredentials, type KnownCredentials } from "./client-auth.ts";
 import { checkRequiredHeaders, compilePolicy, corsHeaders, preflight } from "./client-policy.ts";
 import { settle } from "./governed.ts";
@@ -70,7 +71,7 @@ const prefix = "/bedrock";
 
 export class Gateway {
   readonly #services: GatewayServices;
-  readonly #active = new Set<ActiveRequest>();
+  readonly #active = new ActiveRequests();
   readonly #readers = new LiveReaders();
   #snapshot: Snapshot;
   #file: number;

@@ -99,12 +99,13 @@ export function readConverse(body: unknown, streaming: boolean): ConverseRequest
 
 function readInferenceConfig(value: unknown, path: string): InferenceConfig {
   const { maxTokens, temperature, topP, stopSequences } = readObject(value, path, inferenceFields);
-  return {
-    ...(maxTokens != null && { maxTokens: readCount(maxTokens, `${path}.maxTokens`) }),
-    ...(temperature != null && { temperature: readFraction(temperature, `${path}.temperature`) }),
-    ...(topP != null && { topP: readFraction(topP, `${path}.topP`) }),
-    ...(stopSequences != null && { stopSequences: readStopSequences(stopSequences, `${path}.stopSequences`) }),
-  };
+  // Not spread one after the other: Node 20 makes a hidden class per object for what stands behind a spread.
+  const config: { -readonly [name in keyof InferenceConfig]: InferenceConfig[name] } = {};
+  if (maxTokens != null) config.maxTokens = readCount(maxTokens, `${path}.maxTokens`);
+  if (temperature != null) config.temperature = readFraction(temperature, `${path}.temperature`);
+  if (topP != null) config.topP = readFraction(topP, `${path}.topP`);
+  if (stopSequences != null) config.stopSequences = readStopSequences(stopSequences, `${path}.stopSequences`);
+  return config;
 }
 
 /** Non-empty strings, at most 2,500. */

@@ -245,7 +245,7 @@ export const converseWriter: TextWriter = {
 };
 
 function converseFormat(request: ConverseRequest): TextFormat {
-  return { ...converseAnswers, request };
+  return { request, ...converseAnswers };
 }
 
 const converseAnswers: TextAnswerFormat = {

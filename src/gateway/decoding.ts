@@ -28,7 +28,7 @@ export function decodeWhole(
     case "text": {
       const decoded = dialect.decode(answer, memo);
       if (decoded.kind === "failure") return decoded;
-      const response = { ...decoded.response, metrics: { latencyMs } };
+      const response = { metrics: { latencyMs }, ...decoded.response };
       return whole(format.answer(response), usageOf(response.usage), decoded.estimated);
     }
     case "embedding": {

@@ -56,7 +56,7 @@ export function readForeignRequest(
     case "ConverseStream":
     case "InvokeModel":
     case "InvokeModelWithResponseStream":
-      return readClientRequest(route, asked, body, { ...context, foreign: true });
+      return readClientRequest(route, asked, body, { foreign: true, ...context });
     case "CountTokens":
       return { kind: "count", request: readCountTokens(asked, body, true) };
     case "Rerank":

@@ -17,8 +17,8 @@ export function configuredKeys<Key extends Choosable>(
 ): KeySource<Key> {
   budget.request();
   return {
-    choose: (tried) => ring.choose({ ...wish, tried }, Date.now(), Math.random()),
-    hasOther: (tried) => ring.hasOther({ ...wish, tried }, Date.now()),
+    choose: (tried) => ring.choose({ tried, ...wish }, Date.now(), Math.random()),
+    hasOther: (tried) => ring.hasOther({ tried, ...wish }, Date.now()),
     mayRepeat: () => budget.take(Date.now()),
   };
 }

@@ -133,13 +133,19 @@ export async function attemptTargets(asked: Asked): Promise<Attempted> {
   let last: Failure | undefined;
   for (const [index, target] of targets.entries()) {
     const isLast = index === targets.length - 1;
-    const common = { model: target.model, session, lastResort: isLast };
-    const parts = { target, isLast, identity, recall: wanted, keeper: undefined, bodyHash };
+    const isFirst = index === 0;
     // The client's credentials and its pin are for the first target; fallbacks use the configured keys.
-    const turn: Turn =
-      index === 0
-        ? { ...parts, keyId: routing?.keyId, auth, wish: { ...common, pin } }
-        : { ...parts, keyId: undefined, auth: { kind: "none" }, wish: common };
+    const turn: Turn = {
+      target,
+      isLast,
+      identity,
+      keyId: isFirst ? routing?.keyId : undefined,
+      auth: isFirst ? auth : { kind: "none" },
+      wish: { model: target.model, session, lastResort: isLast, ...(isFirst && { pin }) },
+      recall: wanted,
+      keeper: undefined,
+      bodyHash,
+    };
     request.fallbackIndex = index;
     const attempted = await attemptTarget(asked, turn);
     if (attempted.kind === "answer" && ownModels !== undefined) return ownModels(attempted);
@@ -412,7 +418,7 @@ async function relayTarget(
     isLast,
     isUntimed: route.operation.batch,
     attempt: (key, model, patienceMs) => {
-      const named = withAlias({ ...call, model, patienceMs }, target.model, services.hash);
+      const named = withAlias({ model, patienceMs, ...call }, target.model, services.hash);
       return relay(request, named, provider, key, services.upstream);
     },
   });

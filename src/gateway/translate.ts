@@ -68,7 +68,7 @@ export function readTranslateCall(
 
 /** The call with what was read. */
 export function callWith(call: Omit<TranslateCall, "prepare">, format: ReadRequest): ReadCall {
-  return { ...call, format, prepare: (target) => prepareInline(target, format) };
+  return { format, prepare: (target) => prepareInline(target, format), ...call };
 }
 
 function prepareInline(target: Target, format: ReadRequest): Prepared {

@@ -44,7 +44,7 @@ export function prepare(request: ConverseRequest, target: Target, rules: Rules):
     turns,
     tools,
     toolChoice,
-    inference: { ...inference, stops: stopSequences.slice(0, rules.maxStops) },
+    inference: { stops: stopSequences.slice(0, rules.maxStops), ...inference },
     reasoning: readReasoning(request.outputConfig, request.additionalModelRequestFields),
     schema,
     serviceTier: request.serviceTier?.type,

@@ -47,7 +47,10 @@ export interface Rules {
 
 const nothing: ReadonlySet<never> = new Set();
 
-/** A target that carries text and tools and nothing else: spread it, and say what is different. */
+/**
+ * A target that carries text and tools and nothing else: spread it behind what it does not say, for Node 20 makes a hidden
+ * class per object of new fields behind a spread, and say what is different.
+ */
 export const textOnly = {
   systemTurns: "fold",
   userFirst: false,

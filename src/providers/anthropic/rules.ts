@@ -13,10 +13,10 @@ const documents: ReadonlySet<DocumentFormat> = new Set(["pdf", "txt", "md", "csv
 /** @param strictTools whether `strict` has a meaning for this model, here */
 export function rulesFor(strictTools: boolean): Rules {
   return {
-    ...textOnly,
     family,
     ids: anthropicIds,
     names: commonNames,
+    ...textOnly,
     userFirst: true,
     keepBlankBesideReasoning: true,
     reasoning: "own",

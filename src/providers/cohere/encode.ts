@@ -50,10 +50,10 @@ const reserved: ReadonlySet<string> = new Set([
 /** Beside `response_format` there may be no documents: they become text. */
 function rulesFor(withDocuments: boolean): Rules {
   return {
-    ...textOnly,
     family,
     ids: bedrockIds,
     names: commonNames,
+    ...textOnly,
     reasoning: "all",
     maxStops: 5,
     images: allImages,

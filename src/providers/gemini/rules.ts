@@ -16,10 +16,10 @@ export function familyOf(target: Target): string {
 
 export function rulesFor(target: Target): Rules {
   return {
-    ...textOnly,
     family: familyOf(target),
     ids: bedrockIds,
     names: geminiNames,
+    ...textOnly,
     userFirst: true,
     reasoning: "own",
     maxStops: 5,

@@ -45,10 +45,10 @@ const reserved: ReadonlySet<string> = new Set([
 
 function rulesFor(reasoning: Reasoning): Rules {
   return {
-    ...textOnly,
     family,
     ids: mistralIds,
     names: commonNames,
+    ...textOnly,
     userFirst: true,
     reasoning: reasoning === "none" ? "none" : "all",
     maxStops: Number.POSITIVE_INFINITY,

@@ -24,12 +24,12 @@ export function readChatUsage(body: JsonObject, quirks: ChatQuirks): UsageReport
   const miss = quirks.cacheHitFields ? countOf(usage.prompt_cache_miss_tokens) : undefined;
   const input = miss ?? without(prompt, (cached ?? 0) + (written ?? 0));
   const reasoning = quirks.reasoningApart ? countOf(objectOf(usage.completion_tokens_details).reasoning_tokens) : 0;
-  return {
-    ...(input !== undefined && { inputTokens: input }),
-    ...(completion !== undefined && { outputTokens: completion + (reasoning ?? 0) }),
-    ...(cached !== undefined && { cacheReadTokens: cached }),
-    ...(written !== undefined && { cacheWriteTokens: written }),
-  };
+  const report: { -readonly [name in keyof UsageReport]: UsageReport[name] } = {};
+  if (input !== undefined) report.inputTokens = input;
+  if (completion !== undefined) report.outputTokens = completion + (reasoning ?? 0);
+  if (cached !== undefined) report.cacheReadTokens = cached;
+  if (written !== undefined) report.cacheWriteTokens = written;
+  return report;
 }
 
 /** A part that is larger than the whole cannot be a part of it. */

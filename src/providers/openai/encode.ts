@@ -56,10 +56,10 @@ function rulesFor(target: Target, quirks: ChatQuirks, model: Abilities): Rules {
   const { reasoningOut, reasoningOutModels } = quirks;
   const takesReasoning = reasoningOutModels?.test(target.baseModel ?? target.model) ?? true;
   return {
-    ...textOnly,
     family: familyOf(target),
     ids: openaiIds,
     names: commonNames,
+    ...textOnly,
     systemTurns: quirks.systemTurns,
     reasoning: reasoningOut !== "none" && takesReasoning ? "all" : "none",
     maxStops: model.isReasoner ? 0 : quirks.maxStops,

@@ -1,4 +1,5 @@
 /** Reads a Converse body for those who must understand it. The relay does not: there the bytes go up as they came. */
+
 import { readCachePoint, readMessage, readSystemBlock } from "./content-reader.ts";
 import type {
   ConverseRequest,
@@ -10,6 +11,7 @@ import type {
   ToolConfig,
   ToolSpec,
 } from "./converse.ts";
+import { defined } from "./defined.ts";
 import { refuseField } from "./errors.ts";
 import {
   at,
@@ -99,13 +101,12 @@ export function readConverse(body: unknown, streaming: boolean): ConverseRequest
 
 function readInferenceConfig(value: unknown, path: string): InferenceConfig {
   const { maxTokens, temperature, topP, stopSequences } = readObject(value, path, inferenceFields);
-  // Not spread one after the other: Node 20 makes a hidden class per object for what stands behind a spread.
-  const config: { -readonly [name in keyof InferenceConfig]: InferenceConfig[name] } = {};
-  if (maxTokens != null) config.maxTokens = readCount(maxTokens, `${path}.maxTokens`);
-  if (temperature != null) config.temperature = readFraction(temperature, `${path}.temperature`);
-  if (topP != null) config.topP = readFraction(topP, `${path}.topP`);
-  if (stopSequences != null) config.stopSequences = readStopSequences(stopSequences, `${path}.stopSequences`);
-  return config;
+  return defined({
+    maxTokens: maxTokens == null ? undefined : readCount(maxTokens, `${path}.maxTokens`),
+    temperature: temperature == null ? undefined : readFraction(temperature, `${path}.temperature`),
+    topP: topP == null ? undefined : readFraction(topP, `${path}.topP`),
+    stopSequences: stopSequences == null ? undefined : readStopSequences(stopSequences, `${path}.stopSequences`),
+  });
 }
 
 /** Non-empty strings, at most 2,500. */

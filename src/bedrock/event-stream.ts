@@ -143,7 +143,7 @@ export function readFrame(bytes: Buffer, start: number, end: number): Frame {
   const block = Buffer.from(bytes.subarray(headersStart, headersEnd));
   const said = readHeaders(block);
   if (knownBlocks.length < maxKnownBlocks) knownBlocks.push({ block, ...said });
-  return { ...said, payload };
+  return { payload, ...said };
 }
 
 function readHeaders(block: Buffer): Pick<Frame, "kind" | "type"> {

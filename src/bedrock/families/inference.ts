@@ -1,6 +1,8 @@
 /** Reads what the families' bodies have in common: inference parameters, and what becomes of the rest. */
+
 import type { InferenceConfig } from "../converse.ts";
 import { readStopSequences } from "../converse-reader.ts";
+import { defined } from "../defined.ts";
 import { refuseField } from "../errors.ts";
 import type { JsonObject } from "../json.ts";
 import { at, type Fields, type Read, readCount, readFraction, readName, readNumber } from "../reading.ts";
@@ -32,14 +34,13 @@ export function readInference(
   const topP = fields[names.topP];
   const stop = names.stop === undefined ? undefined : fields[names.stop];
   const readStop = names.readStop ?? readStopSequences;
-  const inferenceConfig: InferenceConfig = {
-    ...(maxTokens != null && { maxTokens: readCount(maxTokens, at(path, names.maxTokens)) }),
-    ...(temperature != null && {
-      temperature: readTemperature(temperature, at(path, names.temperature), names.maxTemperature),
-    }),
-    ...(topP != null && { topP: readFraction(topP, at(path, names.topP)) }),
-    ...(names.stop !== undefined && stop != null && { stopSequences: readStop(stop, at(path, names.stop)) }),
-  };
+  const inferenceConfig: InferenceConfig = defined({
+    maxTokens: maxTokens == null ? undefined : readCount(maxTokens, at(path, names.maxTokens)),
+    temperature:
+      temperature == null ? undefined : readTemperature(temperature, at(path, names.temperature), names.maxTemperature),
+    topP: topP == null ? undefined : readFraction(topP, at(path, names.topP)),
+    stopSequences: names.stop === undefined || stop == null ? undefined : readStop(stop, at(path, names.stop)),
+  });
   return Object.keys(inferenceConfig).length === 0 ? {} : { inferenceConfig };
 }
 

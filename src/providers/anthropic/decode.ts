@@ -28,7 +28,7 @@ export function decode(answer: ProviderAnswer, memo: Memo): Answer | ProviderFai
   const tier = readTier(usage);
   if (tier !== undefined) writer.serviceTier(tier);
   // A client that also streams asks for the members as they stand there.
-  return writer.finish(readStopReason(stop_reason), { ...body, delta: { stop_reason, stop_sequence } });
+  return writer.finish(readStopReason(stop_reason), { delta: { stop_reason, stop_sequence }, ...body });
 }
 
 /** The count of `/messages/count_tokens`. */

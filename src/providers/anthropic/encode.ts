@@ -1,5 +1,7 @@
 /** Converse as a request of the Messages API. */
+
 import type { ConverseRequest, ServiceTier } from "../../bedrock/converse.ts";
+import { defined } from "../../bedrock/defined.ts";
 import type { JsonObject } from "../../bedrock/json.ts";
 import type { Encoded, Target } from "../dialect.ts";
 import { ownFields } from "../model-fields.ts";
@@ -119,10 +121,10 @@ function write(request: ConverseRequest, target: Target): Written {
     betas: checkBetas(prepared.fields.anthropicBeta ?? []),
     ignored,
     memo: {
+      ...(tooling.answerTool !== undefined && { answerTool: tooling.answerTool }),
       ...prepared.memo,
       // Refused by the API: the gateway cuts the text itself.
       stops: blankStops,
-      ...(tooling.answerTool !== undefined && { answerTool: tooling.answerTool }),
     },
   };
 }
@@ -155,11 +157,11 @@ function writeSampling(
   if (temperature !== undefined && !takesTemperature && temperature !== 1) ignored.push("inferenceConfig.temperature");
   if (topP !== undefined && !takesTopP && topP !== 1) ignored.push("inferenceConfig.topP");
   if (topK !== undefined && !takesTopK) ignored.push(topKPath(request.additionalModelRequestFields));
-  return {
-    ...(takesTemperature && { temperature: Math.min(temperature, 1) }),
-    ...(takesTopP && { top_p: topP }),
-    ...(takesTopK && { top_k: topK }),
-  };
+  return defined({
+    temperature: takesTemperature ? Math.min(temperature, 1) : undefined,
+    top_p: takesTopP ? topP : undefined,
+    top_k: takesTopK ? topK : undefined,
+  });
 }
 
 function topKPath(fields: JsonObject = {}): string {

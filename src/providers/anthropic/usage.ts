@@ -1,5 +1,7 @@
 /** Anthropic's counts and words about an answer as Converse's. */
+
 import type { ServiceTier, StopReason } from "../../bedrock/converse.ts";
+import { defined } from "../../bedrock/defined.ts";
 import type { JsonObject, JsonValue } from "../../bedrock/json.ts";
 import { listOf, objectOf } from "../answer.ts";
 import { countOf, type UsageReport } from "../usage.ts";
@@ -18,13 +20,7 @@ export function readUsage(value: JsonValue | undefined): UsageReport {
   const cacheReadTokens = sumOf(counted, "cache_read_input_tokens");
   const cacheWriteTokens = sumOf(counted, "cache_creation_input_tokens");
   const cacheDetails = readDetails(objectOf(usage.cache_creation));
-  return {
-    ...(inputTokens !== undefined && { inputTokens }),
-    ...(outputTokens !== undefined && { outputTokens }),
-    ...(cacheReadTokens !== undefined && { cacheReadTokens }),
-    ...(cacheWriteTokens !== undefined && { cacheWriteTokens }),
-    ...(cacheDetails !== undefined && { cacheDetails }),
-  };
+  return defined({ inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, cacheDetails });
 }
 
 function sumOf(usages: readonly JsonObject[], name: string): number | undefined {

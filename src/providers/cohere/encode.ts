@@ -1,4 +1,5 @@
 import type { ConverseRequest } from "../../bedrock/converse.ts";
+import { defined } from "../../bedrock/defined.ts";
 import { refuseField } from "../../bedrock/errors.ts";
 import type { JsonObject } from "../../bedrock/json.ts";
 import { objectOf } from "../answer.ts";
@@ -99,7 +100,7 @@ export function encode(request: ConverseRequest, target: Target): Encoded {
       body: JSON.stringify(body),
     },
     ignored,
-    memo: answerTool === undefined ? prepared.memo : { ...prepared.memo, answerTool },
+    memo: answerTool === undefined ? prepared.memo : { answerTool, ...prepared.memo },
   };
 }
 
@@ -130,13 +131,13 @@ function citationFields({ cited, list }: Documents, { turns }: Prepared): JsonOb
 }
 
 function inferenceFields({ maxTokens, temperature, topP, stops }: PreparedInference, topK?: number): JsonObject {
-  return {
-    ...(maxTokens !== undefined && { max_tokens: maxTokens }),
-    ...(temperature !== undefined && { temperature: Math.min(temperature, 1) }),
-    ...(topP !== undefined && { p: clamp(topP, 0.01, 0.99) }),
-    ...(topK !== undefined && { k: clamp(topK, 0, 500) }),
-    ...(stops.length > 0 && { stop_sequences: stops }),
-  };
+  return defined({
+    max_tokens: maxTokens,
+    temperature: temperature === undefined ? undefined : Math.min(temperature, 1),
+    p: topP === undefined ? undefined : clamp(topP, 0.01, 0.99),
+    k: topK === undefined ? undefined : clamp(topK, 0, 500),
+    stop_sequences: stops.length === 0 ? undefined : stops,
+  });
 }
 
 function thinkingFields(

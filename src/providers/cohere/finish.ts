@@ -1,5 +1,7 @@
 /** Why Cohere stopped, and what it counted; the same in a whole answer and in a stream's last event. */
+
 import type { StopReason } from "../../bedrock/converse.ts";
+import { defined } from "../../bedrock/defined.ts";
 import type { JsonValue } from "../../bedrock/json.ts";
 import { objectOf } from "../answer.ts";
 import type { ProviderFailure, Target } from "../dialect.ts";
@@ -52,10 +54,5 @@ export function failedFinish(
  */
 export function readUsage(usage: JsonValue | undefined): UsageReport {
   const { input_tokens, output_tokens } = objectOf(objectOf(usage).tokens);
-  const input = countOf(input_tokens);
-  const output = countOf(output_tokens);
-  return {
-    ...(input !== undefined && { inputTokens: input }),
-    ...(output !== undefined && { outputTokens: output }),
-  };
+  return defined({ inputTokens: countOf(input_tokens), outputTokens: countOf(output_tokens) });
 }

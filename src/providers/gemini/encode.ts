@@ -1,5 +1,7 @@
 /** Converse into a request of `generateContent`. */
+
 import type { ConverseRequest } from "../../bedrock/converse.ts";
+import { defined } from "../../bedrock/defined.ts";
 import { refuseField } from "../../bedrock/errors.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../bedrock/json.ts";
 import { at, wrongType } from "../../bedrock/reading.ts";
@@ -17,7 +19,7 @@ import { planTools } from "./tools.ts";
 export function encode(request: ConverseRequest, target: Target): Encoded {
   const { body, headers, encoded } = encodeBody(request, target);
   const method = target.streaming ? "streamGenerateContent?alt=sse" : "generateContent";
-  return { ...encoded, request: jsonRequest(methodPath(target, method), body, headers) };
+  return { request: jsonRequest(methodPath(target, method), body, headers), ...encoded };
 }
 
 /** The body of `generateContent`, as a value; `countTokens` takes parts of it. */
@@ -60,9 +62,9 @@ export function encodeBody(
     encoded: {
       ignored,
       memo: {
+        ...(plan.answerTool !== undefined && { answerTool: plan.answerTool }),
         ...prepared.memo,
         schema: plan.schema,
-        ...(plan.answerTool !== undefined && { answerTool: plan.answerTool }),
       },
     },
   };
@@ -81,13 +83,13 @@ const warmest = 2;
 
 function inferenceOf({ inference, fields }: Prepared): JsonObject {
   const { maxTokens, temperature, topP, stops } = inference;
-  return {
-    ...(maxTokens !== undefined && { maxOutputTokens: maxTokens }),
-    ...(temperature !== undefined && { temperature: Math.min(temperature, warmest) }),
-    ...(topP !== undefined && { topP }),
-    ...(fields.topK !== undefined && { topK: fields.topK }),
-    ...(stops.length > 0 && { stopSequences: stops }),
-  };
+  return defined({
+    maxOutputTokens: maxTokens,
+    temperature: temperature === undefined ? undefined : Math.min(temperature, warmest),
+    topP,
+    topK: fields.topK,
+    stopSequences: stops.length === 0 ? undefined : stops,
+  });
 }
 
 function schemaPath({ outputConfig }: ConverseRequest): string {

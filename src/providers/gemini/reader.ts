@@ -88,7 +88,7 @@ export class AnswerReader {
     if (this.#last === "text" && this.#visible) for (const citation of this.#citations()) this.#sink.citation(citation);
     this.#flushSignature();
     const hasCandidate = Object.keys(this.#candidate).length > 0;
-    return { reason, native: { ...(hasCandidate && { candidates: [this.#candidate] }), ...this.#native } };
+    return { reason, native: hasCandidate ? { candidates: [this.#candidate], ...this.#native } : this.#native };
   }
 
   #readCandidate(candidate: JsonObject): ProviderFailure | undefined {

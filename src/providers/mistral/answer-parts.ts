@@ -1,5 +1,7 @@
 /** What a whole answer and a streamed one have in common. */
+
 import type { StopReason } from "../../bedrock/converse.ts";
+import { defined } from "../../bedrock/defined.ts";
 import { isJsonObject, type JsonValue } from "../../bedrock/json.ts";
 import { objectOf } from "../answer.ts";
 import { countOf, type UsageReport } from "../usage.ts";
@@ -61,14 +63,13 @@ export function readUsage(usage: JsonValue | undefined): UsageReport {
   const { prompt_tokens, completion_tokens, num_cached_tokens, prompt_tokens_details, prompt_token_details } =
     objectOf(usage);
   const prompt = countOf(prompt_tokens);
-  const output = countOf(completion_tokens);
   const cached =
     countOf(num_cached_tokens) ??
     countOf(objectOf(prompt_tokens_details).cached_tokens) ??
     countOf(objectOf(prompt_token_details).cached_tokens);
-  return {
-    ...(prompt !== undefined && { inputTokens: Math.max(0, prompt - (cached ?? 0)) }),
-    ...(output !== undefined && { outputTokens: output }),
-    ...(cached !== undefined && { cacheReadTokens: cached }),
-  };
+  return defined({
+    inputTokens: prompt === undefined ? undefined : Math.max(0, prompt - (cached ?? 0)),
+    outputTokens: countOf(completion_tokens),
+    cacheReadTokens: cached,
+  });
 }

@@ -1,4 +1,5 @@
 import type { ConverseRequest } from "../../bedrock/converse.ts";
+import { defined } from "../../bedrock/defined.ts";
 import { refuseField } from "../../bedrock/errors.ts";
 import type { JsonObject } from "../../bedrock/json.ts";
 import { writeTool } from "../chat/tools.ts";
@@ -114,12 +115,12 @@ function inferenceFields({ inference }: Prepared, ignored: string[]): JsonObject
   // Without sampling there is nothing to choose from, and Mistral refuses the combination.
   const greedy = temperature === 0 && topP !== undefined && topP < 1;
   if (greedy) ignored.push("inferenceConfig.topP");
-  return {
-    ...(maxTokens !== undefined && { max_tokens: maxTokens }),
-    ...(temperature !== undefined && { temperature: Math.min(temperature, maxTemperature) }),
-    ...(topP !== undefined && !greedy && { top_p: topP }),
-    ...(stops.length > 0 && { stop: stops }),
-  };
+  return defined({
+    max_tokens: maxTokens,
+    temperature: temperature === undefined ? undefined : Math.min(temperature, maxTemperature),
+    top_p: greedy ? undefined : topP,
+    stop: stops.length === 0 ? undefined : stops,
+  });
 }
 
 function responseFormat({ name, description, schema }: AnswerSchema): JsonObject {

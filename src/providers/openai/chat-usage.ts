@@ -1,4 +1,5 @@
 /** Token counts in all their spellings. */
+import { defined } from "../../bedrock/defined.ts";
 import { isJsonObject, type JsonObject } from "../../bedrock/json.ts";
 import { objectOf } from "../answer.ts";
 import type { ChatQuirks } from "../chat-quirks.ts";
@@ -24,12 +25,12 @@ export function readChatUsage(body: JsonObject, quirks: ChatQuirks): UsageReport
   const miss = quirks.cacheHitFields ? countOf(usage.prompt_cache_miss_tokens) : undefined;
   const input = miss ?? without(prompt, (cached ?? 0) + (written ?? 0));
   const reasoning = quirks.reasoningApart ? countOf(objectOf(usage.completion_tokens_details).reasoning_tokens) : 0;
-  const report: { -readonly [name in keyof UsageReport]: UsageReport[name] } = {};
-  if (input !== undefined) report.inputTokens = input;
-  if (completion !== undefined) report.outputTokens = completion + (reasoning ?? 0);
-  if (cached !== undefined) report.cacheReadTokens = cached;
-  if (written !== undefined) report.cacheWriteTokens = written;
-  return report;
+  return defined({
+    inputTokens: input,
+    outputTokens: completion === undefined ? undefined : completion + (reasoning ?? 0),
+    cacheReadTokens: cached,
+    cacheWriteTokens: written,
+  });
 }
 
 /** A part that is larger than the whole cannot be a part of it. */

@@ -29,6 +29,8 @@ export interface Owner {
   answered(dueAt: number, firstByteAt: number): void;
   /** The answer had begun, and the connection has been closed, as the job wanted. */
   left(dueAt: number, firstByteAt: number): void;
+  /** The server has closed it between two requests, as servers do with connections that are not used for a while. */
+  idled(): void;
   /**
    * A wrong answer, or none. The connection is of no use any more.
    *
@@ -46,6 +48,7 @@ export class Connection {
   readonly #reader = new ResponseReader();
   #dueAt = 0;
   #firstByteAt = 0;
+  #connected = false;
   #busy = false;
   #closed = false;
 
@@ -54,10 +57,13 @@ export class Connection {
     this.#owner = owner;
     this.#job = job;
     this.#socket = connect({ port: job.port, host: "127.0.0.1", noDelay: true });
-    this.#socket.on("connect", () => owner.ready());
+    this.#socket.on("connect", () => {
+      this.#connected = true;
+      owner.ready();
+    });
     this.#socket.on("data", (bytes) => this.#read(bytes));
     this.#socket.on("error", (error) => this.#fail(error.message));
-    this.#socket.on("close", () => this.#fail("the connection was closed"));
+    this.#socket.on("close", () => this.#ended());
   }
 
   /** @param dueAt when it should have been sent. `performance.now()` */
@@ -109,6 +115,16 @@ export class Connection {
       this.#busy = false;
       this.#owner.answered(this.#dueAt, this.#firstByteAt);
     }
+  }
+
+  #ended(): void {
+    if (this.#closed) return;
+    if (!this.#connected || this.#busy) {
+      this.#fail("the connection was closed");
+      return;
+    }
+    this.close();
+    this.#owner.idled();
   }
 
   #fail(problem: string): void {

@@ -119,16 +119,26 @@ class Run {
         this.#connections.delete(connection);
         if (this.#sending) this.#connect();
       },
+      idled: () => {
+        this.#forget(connection);
+        if (this.#sending) this.#connect();
+      },
       failed: (problem, busy) => {
         this.#fail(problem);
         if (busy) this.#unanswered--;
-        this.#connections.delete(connection);
+        this.#forget(connection);
         setTimeout(() => {
           if (this.#sending) this.#connect();
         }, reconnectMs);
       },
     });
     this.#connections.add(connection);
+  }
+
+  #forget(connection: Connection): void {
+    this.#connections.delete(connection);
+    const at = this.#idle.indexOf(connection);
+    if (at >= 0) this.#idle.splice(at, 1);
   }
 
   #answered(connection: Connection, dueAt: number, firstByteAt: number): void {

@@ -1,3 +1,4 @@
+import { createServer } from "node:http";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Child } from "../../../bench/gateway/process.ts";
@@ -71,6 +72,18 @@ describe("the load generator and the fake Bedrock", { timeout: 20_000 }, () => {
     expect(latency.p99).toBeGreaterThanOrEqual(latency.p50);
     expect(firstByte.p50).toBeGreaterThan(0);
     expect(firstByte.p50).toBeLessThanOrEqual(latency.p50);
+  });
+
+  test("count no connection that the server closes between two requests as an error, and send no request into it", async () => {
+    const server = createServer((message, response) => {
+      message.resume().on("end", () => response.end("{}", () => setTimeout(() => message.socket.end(), 40)));
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const address = server.address();
+    const listening = typeof address === "object" ? address?.port : undefined;
+    const result = await run("/", { port: listening, rate: 4, connections: 3, measureMs: 2000, watch: [] });
+    expect(result).toMatchObject({ errors: 0, requests: 8 });
+    server.close();
   });
 
   test("send and count streams", async () => {

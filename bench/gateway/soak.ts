@@ -69,14 +69,14 @@ const flows: readonly Flow[] = [
   },
 ];
 const what =
-  "A standard gateway under, each second, 250 requests of 1 KB, 40 streams, 10 clients that leave a stream, two requests of\n" +
-  "5 MB, 10 requests to an upstream that fails and 10 to one that breaks off.";
+  "A gateway with a virtual key, the request log and traces under, each second, 250 requests of 1 KB, 40 streams, 10\n" +
+  "clients that leave a stream, two requests of 5 MB, 10 requests to an upstream that fails and 10 to one that breaks off.";
 
 export async function runSoak({ minutes, restMs, progress }: SoakOptions) {
   const totalMs = minutes * 60_000;
   const slices = Math.max(fewestSlices, Math.min(mostSlices, Math.floor(totalMs / 10_000)));
   await using stage = new Stage();
-  const { server } = await stage.startGateway("standard");
+  const { server } = await stage.startGateway("observed");
   const pid = server.pid;
   const samples: SoakSample[] = [];
   const started = performance.now();

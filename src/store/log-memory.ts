@@ -57,9 +57,14 @@ export class MemoryLog implements LogStore {
   async list({ filter, sort, descending, limit, offset, after }: LogQuery): Promise<LogPage> {
     const rows = this.#matching(filter);
     const sign = descending ? -1 : 1;
-    const sorted = rows.sort((a, b) => sign * (compare(a[sort], b[sort]) || compare(a.id, b.id)));
+    // Of rows that are alike in it, the one that came first is the smaller.
+    const inTurn = descending ? rows.reverse() : rows;
+    const sorted = inTurn.sort((a, b) => sign * compare(a[sort], b[sort]));
+    const places = new Map(after && [...this.#entries.keys()].map((id, place) => [id, place]));
+    // What is gone was one of the first.
+    const placeOf = (id: string): number => places.get(id) ?? -1;
     const isBehind = (row: LogRow): boolean =>
-      after === undefined || sign * (row.arrivedAt - after.arrivedAt || compare(row.id, after.id)) > 0;
+      after === undefined || sign * (row.arrivedAt - after.arrivedAt || placeOf(row.id) - placeOf(after.id)) > 0;
     const page = sorted.filter(isBehind).slice(offset, offset + limit);
     return { rows: page, total: Math.min(rows.length, mostCounted) };
   }
@@ -139,8 +144,9 @@ function sizeOf({ content }: LogEntry): number {
   return 2 * ((content?.request?.length ?? 0) + (content?.answer?.length ?? 0));
 }
 
+/** @param rows in the order they came */
 function newestFirst(rows: LogRow[]): LogRow[] {
-  return rows.sort((a, b) => b.arrivedAt - a.arrivedAt || compare(b.id, a.id));
+  return rows.reverse().sort((a, b) => b.arrivedAt - a.arrivedAt);
 }
 
 /** As a database sorts: nothing comes first. */

@@ -146,7 +146,7 @@ export interface LogQuery {
   readonly descending: boolean;
   readonly limit: number;
   readonly offset: number;
-  /** Only rows behind this one, in the order of time; for going through all. */
+  /** Only rows behind this one, in the order of time; for going through all. Rows of one time have an order too. */
   readonly after?: { readonly arrivedAt: number; readonly id: string };
 }
 

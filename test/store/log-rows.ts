@@ -92,7 +92,7 @@ export const rows: fc.Arbitrary<LogRow> = fc
     durationMs: fc.integer({ min: 0, max: 40 }).map((n) => n / 4),
     outcome: fc.constantFrom("success" as const, "error" as const, "cancelled" as const),
     costMicroUsd: count,
-    totalTokens: count,
+    tokens: count,
     rules: fc.uniqueArray(name, { maxLength: 2 }),
     dimensions: fc.uniqueArray(fc.tuple(fc.constantFrom(...dimensionNames), name), {
       maxLength: 3,
@@ -107,7 +107,27 @@ export const rows: fc.Arbitrary<LogRow> = fc
         .map((field) => [field, maybe]),
     ),
   })
-  .map((more) => logRow("", more));
+  .map(({ tokens, ...more }) => logRow("", { ...more, ...tokensOf(tokens) }));
+
+/** Known or unknown all together. */
+function tokensOf(total: number | null): Partial<LogRow> {
+  if (total === null)
+    return {
+      inputTokens: null,
+      outputTokens: null,
+      cacheReadTokens: null,
+      cacheWriteTokens: null,
+      totalTokens: null,
+    };
+  const read = total % 3;
+  return {
+    inputTokens: total - read,
+    outputTokens: 0,
+    cacheReadTokens: read,
+    cacheWriteTokens: 0,
+    totalTokens: total,
+  };
+}
 
 export const entries: fc.Arbitrary<LogEntry[]> = fc
   .array(fc.record({ row: rows, attempts: fc.integer({ min: 0, max: 3 }), content: fc.option(name) }), {

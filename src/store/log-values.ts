@@ -1,0 +1,222 @@
+/** Rows of the request log as values of its tables, and back. Fast path: each request pays for {@link rowValues}. */
+import { idOf, requestHash } from "./log-ids.ts";
+import type { LogAttempt, LogContent, LogEntry, LogRow } from "./log-store.ts";
+import {
+  type ContentTable,
+  type ProfileTable,
+  type ProfileValues,
+  profileColumns,
+  type RequestView,
+  type RowTable,
+  type RowValues,
+  rowColumns,
+} from "./log-tables.ts";
+
+/** Statements that take {@link rowValues}, {@link profileValues} and {@link contentValues}. */
+export const inserts = {
+  // Nothing happens to a row that is there.
+  row: insertOf("request_rows", rowColumns, "or ignore"),
+  profile: insertOf("profiles", profileColumns),
+  content: insertOf("contents", ["seq", "request", "answer", "sealed"], "or ignore"),
+};
+
+function insertOf(table: string, columns: readonly string[], more = ""): string {
+  return `insert ${more} into ${table} (${columns.join(", ")}) values (${columns.map(() => "?").join(", ")})`;
+}
+
+export function rowValues({ row, attempts }: LogEntry, seq: number, profile: number): RowValues {
+  const only = onlyAttempt(row, attempts);
+  return [
+    seq,
+    profile,
+    row.arrivedAt,
+    row.durationMs,
+    row.upstreamMs,
+    row.firstEventMs,
+    row.requestId,
+    requestHash(row.requestId),
+    row.message,
+    row.inputTokens,
+    row.outputTokens,
+    row.cacheReadTokens,
+    row.cacheWriteTokens,
+    row.costMicroUsd,
+    row.cacheSimilarity,
+    row.cacheEntryId,
+    row.dimensions.length === 0 ? null : JSON.stringify(Object.fromEntries(row.dimensions)),
+    row.session,
+    row.traceId,
+    row.spanId,
+    only === undefined ? null : only.startedAfterMs,
+    only === undefined ? null : only.durationMs,
+    only === undefined ? null : only.spanId,
+    only === undefined && attempts.length > 0 ? JSON.stringify(attempts) : null,
+  ];
+}
+
+/** The attempt that needs no place of its own: what is said of the request is said of it. */
+export function onlyAttempt(row: LogRow, attempts: readonly LogAttempt[]): LogAttempt | undefined {
+  const [only] = attempts;
+  const isLikeRow =
+    attempts.length === 1 &&
+    only !== undefined &&
+    only.provider === row.provider &&
+    only.model === row.model &&
+    only.keyId === row.keyId &&
+    only.keyName === row.keyName &&
+    only.fallbackIndex === row.fallbackIndex &&
+    only.status === row.status &&
+    only.outcome === row.outcome &&
+    only.errorType === row.errorType &&
+    only.errorClass === row.errorClass;
+  return isLikeRow ? only : undefined;
+}
+
+/** @param usedUntil as `used_until` */
+export function profileValues(row: LogRow, choice: string | null, usedUntil: number): ProfileValues {
+  return [
+    usedUntil,
+    row.operation,
+    row.streams ? 1 : 0,
+    row.askedModel,
+    row.provider,
+    row.model,
+    row.keyId,
+    row.keyName,
+    row.virtualKeyId,
+    row.virtualKeyName,
+    row.teamId,
+    row.teamName,
+    row.customerId,
+    row.customerName,
+    row.outcome,
+    row.status,
+    row.errorType,
+    row.errorClass,
+    row.usageEstimated ? 1 : 0,
+    row.stopReason,
+    row.fallbackIndex,
+    row.attemptCount,
+    JSON.stringify(row.rules),
+    row.cacheKind,
+    row.cacheReason,
+    row.limit,
+    choice,
+  ];
+}
+
+export function contentValues({ request, answer, sealed }: LogContent, seq: number): readonly unknown[] {
+  return [seq, request, answer, sealed ? 1 : 0];
+}
+
+export function readContent({ request, answer, sealed }: ContentTable): LogContent {
+  return { request, answer, sealed: sealed !== 0 };
+}
+
+type OwnColumn = Exclude<
+  keyof RowTable,
+  "seq" | "profile" | "request_hash" | "attempt_start_ms" | "attempt_ms" | "attempt_span_id" | "attempts"
+>;
+
+export function readRow(table: RequestView): LogRow {
+  return {
+    id: idOf(table.stem, table.seq),
+    ...readProfile(table),
+    ...readOwn(table),
+    totalTokens: table.total_tokens,
+  };
+}
+
+/** What of a row is its profile's. */
+export function readProfile(table: Omit<ProfileTable, "used_until" | "choice">) {
+  return {
+    operation: table.operation,
+    streams: table.streams !== 0,
+    askedModel: table.asked_model,
+    provider: table.provider,
+    model: table.model,
+    keyId: table.key_id,
+    keyName: table.key_name,
+    virtualKeyId: table.virtual_key_id,
+    virtualKeyName: table.virtual_key_name,
+    teamId: table.team_id,
+    teamName: table.team_name,
+    customerId: table.customer_id,
+    customerName: table.customer_name,
+    outcome: readOutcome(table.outcome),
+    status: table.status,
+    errorType: table.error_type,
+    errorClass: table.error_class,
+    usageEstimated: table.usage_estimated !== 0,
+    stopReason: table.stop_reason,
+    fallbackIndex: table.fallback_index,
+    attemptCount: table.attempt_count,
+    rules: readTexts(table.rules),
+    cacheKind: table.cache_kind,
+    cacheReason: table.cache_reason,
+    limit: table.limit_name,
+  };
+}
+
+/** What of a row is its own, but for its id and attempts. */
+export function readOwn(table: Pick<RowTable, OwnColumn>) {
+  return {
+    requestId: table.request_id,
+    arrivedAt: table.arrived_at,
+    durationMs: table.duration_ms,
+    upstreamMs: table.upstream_ms,
+    firstEventMs: table.first_event_ms,
+    message: table.message,
+    inputTokens: table.input_tokens,
+    outputTokens: table.output_tokens,
+    cacheReadTokens: table.cache_read_tokens,
+    cacheWriteTokens: table.cache_write_tokens,
+    costMicroUsd: table.cost_micro_usd,
+    cacheSimilarity: table.cache_similarity,
+    cacheEntryId: table.cache_entry_id,
+    dimensions: table.dimensions === null ? [] : readDimensions(table.dimensions),
+    session: table.session,
+    traceId: table.trace_id,
+    spanId: table.span_id,
+  };
+}
+
+export function readAttempts(table: RequestView): readonly LogAttempt[] {
+  // As it was written above.
+  if (table.attempts !== null) return JSON.parse(table.attempts) as LogAttempt[];
+  if (table.attempt_start_ms === null || table.attempt_ms === null) return [];
+  const { provider, model, keyId, keyName, fallbackIndex, status, outcome, errorType, errorClass } = readProfile(table);
+  if (provider === null || keyId === null || keyName === null) return [];
+  return [
+    {
+      provider,
+      model,
+      keyId,
+      keyName,
+      fallbackIndex,
+      startedAfterMs: table.attempt_start_ms,
+      durationMs: table.attempt_ms,
+      status,
+      outcome,
+      errorType,
+      errorClass,
+      choice: table.choice,
+      spanId: table.attempt_span_id,
+    },
+  ];
+}
+
+export function readOutcome(text: string): LogRow["outcome"] {
+  return text === "success" || text === "cancelled" ? text : "error";
+}
+
+function readTexts(json: string): readonly string[] {
+  const value: unknown = JSON.parse(json);
+  return Array.isArray(value) ? value.map(String) : [];
+}
+
+function readDimensions(json: string): LogRow["dimensions"] {
+  const value: unknown = JSON.parse(json);
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).map(([name, text]) => [name, String(text)]);
+}

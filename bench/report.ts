@@ -1,6 +1,6 @@
 /** The result of a run, as it is written to JSON and read again. */
 
-export type Unit = "CPU-µs" | "µs" | "ns" | "ms" | "s" | "/s" | "MiB" | "×" | "count" | "%";
+export type Unit = "CPU-µs" | "µs" | "ns" | "ms" | "s" | "/s" | "MiB" | "bytes" | "×" | "count" | "%";
 
 /** What a figure should be. */
 export type Bar = { readonly most: number } | { readonly least: number };

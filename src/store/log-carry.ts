@@ -8,7 +8,7 @@ import type { ContentTable, LogTables, ProfileTable, RowTable } from "./log-tabl
 import { readContent, readOutcome, readOwn, readProfile } from "./log-values.ts";
 import type { LogWriter } from "./log-writer.ts";
 
-type FirstRequest = Omit<ProfileTable, "used_until" | "choice"> &
+type FirstRequest = Omit<ProfileTable, "used_from" | "used_until" | "choice"> &
   Omit<RowTable, "profile" | "attempt_start_ms" | "attempt_ms" | "attempt_span_id" | "attempts"> & {
     readonly id: string;
     readonly total_tokens: number | null;

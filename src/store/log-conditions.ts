@@ -40,13 +40,19 @@ export const columnOf = {
 export function conditionsOf(eb: ExpressionBuilder<LogTables, "requests">, filter: LogFilter): Expression<SqlBool> {
   const { fields, from, to, ranges, dimensions, missingCost, content } = filter;
   const conditions: Expression<SqlBool>[] = [];
-  if (from !== undefined) conditions.push(eb("arrived_at", ">=", from));
-  if (to !== undefined) conditions.push(eb("arrived_at", "<", to));
   const profile = profileConditions(filter);
   if (profile.length > 0) {
+    const chosen = sql`profiles where ${sql.join(profile, sql` and `)}`;
     // A short list of numbers, by which rows are chosen without looking at each one's profile.
-    const profiles = sql`select number from profiles where ${sql.join(profile, sql` and `)}`;
-    conditions.push(sql<SqlBool>`profile in (${profiles})`);
+    conditions.push(sql<SqlBool>`profile in (select number from ${chosen})`);
+    const since = sql`(select min(used_from) from ${chosen})`;
+    const until = sql`(select max(used_until) from ${chosen})`;
+    // One bound at each end, for an index goes by one.
+    conditions.push(sql<SqlBool>`arrived_at >= ${from === undefined ? since : sql`max(${from}, ${since})`}`);
+    conditions.push(sql<SqlBool>`arrived_at < ${to === undefined ? until : sql`min(${to}, ${until})`}`);
+  } else {
+    if (from !== undefined) conditions.push(eb("arrived_at", ">=", from));
+    if (to !== undefined) conditions.push(eb("arrived_at", "<", to));
   }
   if (fields?.session !== undefined) conditions.push(eb("session", "in", fields.session));
   if (fields?.requestId !== undefined) {

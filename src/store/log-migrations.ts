@@ -16,7 +16,7 @@ const firstAttempt = `provider text not null, model text, key_id text not null, 
   fallback_index integer not null, started_after_ms real not null, duration_ms real not null, status integer not null,
   outcome text not null, error_type text, error_class text, choice text, span_id text`;
 
-const profile = `number integer primary key, used_until integer not null, operation text not null,
+const profile = `number integer primary key, used_from integer not null, used_until integer not null, operation text not null,
   streams integer not null, asked_model text, provider text, model text, key_id text, key_name text,
   virtual_key_id text, virtual_key_name text, team_id text, team_name text, customer_id text, customer_name text,
   outcome text not null, status integer not null, error_type text, error_class text, usage_estimated integer not null,

@@ -1,35 +1,34 @@
 /** The numbers of the profiles that were last used. Fast path: each row asks for its own. */
 import type { SqliteStatement } from "kysely";
 import type { LogEntry, LogRow } from "./log-store.ts";
-import { onlyAttempt, profileValues } from "./log-values.ts";
+import type { ProfileValues } from "./log-tables.ts";
+import { onlyAttempt, profileValues, textsOf } from "./log-values.ts";
 
-/** A profile says for so long ahead that it is used. Milliseconds. */
-const aheadMs = 3_600_000;
+/** A profile says that it is used for so long before and after what it is known to be used for. Milliseconds. */
+const aroundMs = 3_600_000;
 
 interface Known {
   readonly number: number;
+  readonly values: ProfileValues;
+  usedFrom: number;
   usedUntil: number;
 }
 
-interface Recent {
-  /** Any that has it: texts of one batch are the same objects, and quickly compared. */
-  row: LogRow;
-  readonly choice: string | null;
-  readonly known: Known;
-}
-
 /**
- * A profile that is no longer known is written once more, which is harmless. All texts may be a client's word, so that
- * any number of profiles may come, and of any size: what is remembered is bounded.
+ * A profile that is no longer known is written once more, which is harmless. Texts may be a client's word, so that any
+ * number of profiles may come, and of any size: what is remembered is bounded.
  */
 export class Profiles {
   readonly #insert: SqliteStatement;
   readonly #extend: SqliteStatement;
   readonly #known = new Map<string, Known>();
-  /** Looked through first, the last used at the front. */
-  #recent: Recent[] = [];
+  /** The last of those that are alike in what differs most: others of them are found by all that they are. */
+  readonly #last = new Map<string, Known>();
 
-  /** @param insert takes `profileValues` @param extend takes `used_until` and the number */
+  /**
+   * @param insert takes `profileValues`
+   * @param extend takes `used_from`, `used_until` and the number
+   */
   constructor(insert: SqliteStatement, extend: SqliteStatement) {
     this.#insert = insert;
     this.#extend = extend;
@@ -38,87 +37,81 @@ export class Profiles {
   /** The number of an entry's profile, which is written if need be. */
   numberOf({ row, attempts }: LogEntry): number {
     const choice = onlyAttempt(row, attempts)?.choice ?? null;
-    const known = this.#recentOf(row, choice) ?? this.#find(row, choice);
-    if (row.arrivedAt >= known.usedUntil) {
-      known.usedUntil = row.arrivedAt + aheadMs;
-      this.#extend.run([known.usedUntil, known.number]);
+    const most = `${row.model} ${row.virtualKeyId} ${row.keyId} ${row.stopReason} ${row.status}`;
+    let known = this.#last.get(most);
+    if (known === undefined || !isOf(known.values, row, choice)) {
+      known = this.#find(row, choice);
+      if (most.length <= longestKey) remember(this.#last, most, known);
+    }
+    const { arrivedAt } = row;
+    if (arrivedAt < known.usedFrom || arrivedAt >= known.usedUntil) {
+      known.usedFrom = Math.min(known.usedFrom, arrivedAt - aroundMs);
+      known.usedUntil = Math.max(known.usedUntil, arrivedAt + aroundMs);
+      this.#extend.run([known.usedFrom, known.usedUntil, known.number]);
     }
     return known.number;
   }
 
   /** Forgets those that say that they were used until then at most. Milliseconds since 1970. */
   forget(until = Number.POSITIVE_INFINITY): void {
-    for (const [key, { usedUntil }] of this.#known) if (usedUntil <= until) this.#known.delete(key);
-    this.#recent = this.#recent.filter(({ known }) => known.usedUntil > until);
-  }
-
-  #recentOf(row: LogRow, choice: string | null): Known | undefined {
-    const all = this.#recent;
-    for (let at = 0; at < all.length; at++) {
-      const one = all[at];
-      if (one === undefined || one.choice !== choice || !isSame(one.row, row)) continue;
-      one.row = row;
-      for (let behind = at; behind > 0; behind--) all[behind] = all[behind - 1] ?? one;
-      all[0] = one;
-      return one.known;
-    }
-    return undefined;
+    for (const profiles of [this.#known, this.#last])
+      for (const [key, { usedUntil }] of profiles) if (usedUntil <= until) profiles.delete(key);
   }
 
   #find(row: LogRow, choice: string | null): Known {
-    const key = JSON.stringify(profileValues(row, choice, 0));
+    const values = profileValues(row, choice, 0, 0);
+    const key = JSON.stringify(values);
     const known = this.#known.get(key) ?? this.#write(row, choice);
-    // The oldest makes room.
-    this.#known.delete(key);
-    if (key.length <= longestKey) this.#known.set(key, known);
-    if (this.#known.size > mostKnown) this.#known.delete(this.#known.keys().next().value ?? "");
-    if (key.length <= longestKey) this.#recent = [{ row, choice, known }, ...this.#recent.slice(0, mostRecent - 1)];
+    if (key.length <= longestKey) remember(this.#known, key, known);
     return known;
   }
 
   #write(row: LogRow, choice: string | null): Known {
-    const usedUntil = row.arrivedAt + aheadMs;
-    const { lastInsertRowid } = this.#insert.run(profileValues(row, choice, usedUntil));
-    return { number: Number(lastInsertRowid), usedUntil };
+    const usedFrom = row.arrivedAt - aroundMs;
+    const usedUntil = row.arrivedAt + aroundMs;
+    const values = profileValues(row, choice, usedFrom, usedUntil);
+    return { number: Number(this.#insert.run(values).lastInsertRowid), values, usedFrom, usedUntil };
   }
 }
 
 /** UTF-16 units. */
 const longestKey = 4096;
 const mostKnown = 2000;
-const mostRecent = 16;
 
-/** What differs most comes first. */
-function isSame(a: LogRow, b: LogRow): boolean {
-  return (
-    a.model === b.model &&
-    a.virtualKeyId === b.virtualKeyId &&
-    a.keyId === b.keyId &&
-    a.askedModel === b.askedModel &&
-    a.status === b.status &&
-    a.operation === b.operation &&
-    a.stopReason === b.stopReason &&
-    a.streams === b.streams &&
-    a.provider === b.provider &&
-    a.keyName === b.keyName &&
-    a.virtualKeyName === b.virtualKeyName &&
-    a.teamId === b.teamId &&
-    a.teamName === b.teamName &&
-    a.customerId === b.customerId &&
-    a.customerName === b.customerName &&
-    a.outcome === b.outcome &&
-    a.errorType === b.errorType &&
-    a.errorClass === b.errorClass &&
-    a.usageEstimated === b.usageEstimated &&
-    a.fallbackIndex === b.fallbackIndex &&
-    a.attemptCount === b.attemptCount &&
-    a.cacheKind === b.cacheKind &&
-    a.cacheReason === b.cacheReason &&
-    a.limit === b.limit &&
-    isSameList(a.rules, b.rules)
-  );
+/** The one that was asked for longest ago makes room. */
+function remember(profiles: Map<string, Known>, key: string, known: Known): void {
+  profiles.delete(key);
+  profiles.set(key, known);
+  if (profiles.size > mostKnown) profiles.delete(profiles.keys().next().value ?? "");
 }
 
-function isSameList(a: readonly string[], b: readonly string[]): boolean {
-  return a === b || (a.length === b.length && a.every((text, at) => text === b[at]));
+function isOf(values: ProfileValues, row: LogRow, choice: string | null): boolean {
+  return (
+    values[2] === row.operation &&
+    values[3] === (row.streams ? 1 : 0) &&
+    values[4] === row.askedModel &&
+    values[5] === row.provider &&
+    values[6] === row.model &&
+    values[7] === row.keyId &&
+    values[8] === row.keyName &&
+    values[9] === row.virtualKeyId &&
+    values[10] === row.virtualKeyName &&
+    values[11] === row.teamId &&
+    values[12] === row.teamName &&
+    values[13] === row.customerId &&
+    values[14] === row.customerName &&
+    values[15] === row.outcome &&
+    values[16] === row.status &&
+    values[17] === row.errorType &&
+    values[18] === row.errorClass &&
+    values[19] === (row.usageEstimated ? 1 : 0) &&
+    values[20] === row.stopReason &&
+    values[21] === row.fallbackIndex &&
+    values[22] === row.attemptCount &&
+    values[23] === textsOf(row.rules) &&
+    values[24] === row.cacheKind &&
+    values[25] === row.cacheReason &&
+    values[26] === row.limit &&
+    values[27] === choice
+  );
 }

@@ -111,27 +111,24 @@ class SqliteLog implements LogStore {
   list({ filter, sort, descending, limit, offset, after }: LogQuery): Promise<LogPage> {
     return this.#run(async (db) => {
       const direction = descending ? "desc" : "asc";
-      const chosen = db.selectFrom("requests").where((eb) => conditionsOf(eb, filter));
+      const behind = after === undefined ? filter : upTo(filter, after.arrivedAt, descending);
+      const chosen = db.selectFrom("requests").where((eb) => conditionsOf(eb, behind));
       const [seq] = after === undefined ? [] : await seqsOf(db, [after.id]);
-      const behind =
-        after === undefined
-          ? chosen
-          : chosen.where(
-              sql<SqlBool>`(arrived_at, seq) ${sql.raw(descending ? "<" : ">")} (${after.arrivedAt}, ${seq ?? 0})`,
-            );
-      const rows = await behind
+      const place = after && sql`(${after.arrivedAt}, ${seq ?? 0})`;
+      const isBehind = sql<SqlBool>`(arrived_at, seq) ${sql.raw(descending ? "<" : ">")} ${place}`;
+      const rows = await chosen
         .selectAll()
+        .$if(after !== undefined, (query) => query.where(isBehind))
         .orderBy(columnOf[sort], direction)
         .orderBy("seq", direction)
         .limit(limit)
         .offset(offset)
         .execute();
-      const some = chosen.select(sql<number>`1`.as("one")).limit(mostCounted);
-      const counted = await db
-        .selectFrom(some.as("some"))
-        .select((eb) => eb.fn.countAll<number>().as("total"))
-        .executeTakeFirst();
-      return { rows: rows.map(readRow), total: Number(counted?.total ?? 0) };
+      const isLast = after === undefined && rows.length < limit && (rows.length > 0 || offset === 0);
+      return {
+        rows: rows.map(readRow),
+        total: isLast ? Math.min(offset + rows.length, mostCounted) : await countSome(db, filter),
+      };
     });
   }
 
@@ -279,6 +276,22 @@ class SqliteLog implements LogStore {
       throw describeFault(error, this.#file);
     }
   }
+}
+
+/** The filter for what is behind a time: as a bound of its own it would be one more, and an index goes by one. */
+function upTo(filter: LogFilter, arrivedAt: number, descending: boolean): LogFilter {
+  if (!descending) return { ...filter, from: Math.max(filter.from ?? arrivedAt, arrivedAt) };
+  return { ...filter, to: Math.min(filter.to ?? arrivedAt + 1, arrivedAt + 1) };
+}
+
+async function countSome(db: Kysely<LogTables>, filter: LogFilter): Promise<number> {
+  const chosen = db.selectFrom("requests").where((eb) => conditionsOf(eb, filter));
+  const some = chosen.select(sql<number>`1`.as("one")).limit(mostCounted);
+  const counted = await db
+    .selectFrom(some.as("some"))
+    .select((eb) => eb.fn.countAll<number>().as("total"))
+    .executeTakeFirst();
+  return counted?.total ?? 0;
 }
 
 async function countRows(db: Kysely<LogTables>): Promise<number> {

@@ -12,7 +12,9 @@ export interface LogTables {
 
 /** What is the same for very many requests: one row for each combination. */
 export interface ProfileTable {
-  /** All rows arrived before. Milliseconds since 1970. */
+  /** All its rows arrived then or later. Milliseconds since 1970. */
+  used_from: number;
+  /** All its rows arrived before. Milliseconds since 1970. */
   used_until: number;
   operation: string;
   streams: number;
@@ -77,7 +79,7 @@ export interface RowTable {
   attempts: string | null;
 }
 
-export interface RequestView extends RowTable, Omit<ProfileTable, "used_until"> {
+export interface RequestView extends RowTable, Omit<ProfileTable, "used_from" | "used_until"> {
   /** The sum of the four; null where they are. */
   total_tokens: number | null;
   /** Of the writer. */
@@ -92,6 +94,7 @@ export interface ContentTable {
 }
 
 export const profileColumns = [
+  "used_from",
   "used_until",
   "operation",
   "streams",

@@ -72,10 +72,10 @@ export function onlyAttempt(row: LogRow, attempts: readonly LogAttempt[]): LogAt
   return isLikeRow ? only : undefined;
 }
 
-/** @param usedUntil as `used_until` */
-export function profileValues(row: LogRow, choice: string | null, usedUntil: number): ProfileValues {
+export function profileValues(row: LogRow, choice: string | null, from: number, until: number): ProfileValues {
   return [
-    usedUntil,
+    from,
+    until,
     row.operation,
     row.streams ? 1 : 0,
     row.askedModel,
@@ -97,12 +97,17 @@ export function profileValues(row: LogRow, choice: string | null, usedUntil: num
     row.stopReason,
     row.fallbackIndex,
     row.attemptCount,
-    JSON.stringify(row.rules),
+    textsOf(row.rules),
     row.cacheKind,
     row.cacheReason,
     row.limit,
     choice,
   ];
+}
+
+/** As they stand in `rules`. */
+export function textsOf(texts: readonly string[]): string {
+  return texts.length === 0 ? "[]" : JSON.stringify(texts);
 }
 
 export function contentValues({ request, answer, sealed }: LogContent, seq: number): readonly unknown[] {
@@ -128,7 +133,7 @@ export function readRow(table: RequestView): LogRow {
 }
 
 /** What of a row is its profile's. */
-export function readProfile(table: Omit<ProfileTable, "used_until" | "choice">) {
+export function readProfile(table: Omit<ProfileTable, "used_from" | "used_until" | "choice">) {
   return {
     operation: table.operation,
     streams: table.streams !== 0,

@@ -21,7 +21,7 @@ export class LogWriter {
     this.#db = db;
     this.#profiles = new Profiles(
       prepare(inserts.profile),
-      prepare("update profiles set used_until = ? where number = ?"),
+      prepare("update profiles set used_from = ?, used_until = ? where number = ?"),
     );
     this.#insert = { row: prepare(inserts.row), content: prepare(inserts.content) };
     this.#delete = {

@@ -1,5 +1,5 @@
 /** What of a request is kept in the log, and in which form: without secrets, cut to size, sealed where there is a key. */
-import type { LogAttempt, LogContent, LogEntry, LogRow } from "../store/log-store.ts";
+import type { LogContent, LogEntry } from "../store/log-store.ts";
 import type { Sealer } from "../store/secrets.ts";
 import type { Redactor } from "./redactor.ts";
 
@@ -11,36 +11,17 @@ export interface Keeping {
   readonly maxContentBytes: number;
 }
 
-/** The entry as it may be written to a disk. */
-export function kept({ row, attempts, content }: LogEntry, { redactor, sealer, maxContentBytes }: Keeping): LogEntry {
+/** The entry with its content as it may be written to a disk; all else in it is clean. */
+export function kept(entry: LogEntry, { redactor, sealer, maxContentBytes }: Keeping): LogEntry {
+  const { row, attempts, content } = entry;
+  if (content === null) return entry;
   const part = (text: string | null, name: string): string | null => {
     if (text === null) return null;
     const clean = redactor.clean(whole(text, maxContentBytes));
     return sealer === undefined ? clean : sealer.seal(clean, ownerOf(row.id, name));
   };
-  return {
-    row: cleanRow(row, redactor),
-    attempts: attempts.map((attempt): LogAttempt => ({ ...attempt, model: redactor.cleanName(attempt.model) })),
-    content: content && {
-      request: part(content.request, "request"),
-      answer: part(content.answer, "answer"),
-      sealed: sealer !== undefined,
-    },
-  };
-}
-
-/** The row without secrets: much in it is a client's word. */
-export function cleanRow(row: LogRow, redactor: Redactor): LogRow {
-  return {
-    ...row,
-    requestId: redactor.clean(row.requestId),
-    askedModel: redactor.cleanName(row.askedModel),
-    model: redactor.cleanName(row.model),
-    message: redactor.cleanName(row.message),
-    stopReason: redactor.cleanName(row.stopReason),
-    session: redactor.cleanName(row.session),
-    dimensions: row.dimensions.map(([name, value]) => [redactor.cleanName(name), redactor.cleanName(value)]),
-  };
+  const request = part(content.request, "request");
+  return { row, attempts, content: { request, answer: part(content.answer, "answer"), sealed: sealer !== undefined } };
 }
 
 /** Content as it is shown; what was sealed with another key stays sealed, and is not shown. */

@@ -1,11 +1,10 @@
 /**
- * Records on their way from a front end to the request log: arrays in a fixed order, packed as msgpack. Fast path: every
- * request pays for {@link packable}, and for its part of {@link packBatch}.
+ * Records on their way from a front end to the request log: arrays in a fixed order, packed as msgpack. Most records have
+ * much in common, which is packed once for all those of a batch. Fast path: every request pays for it.
  */
 import { Packr } from "msgpackr";
-import type { LogAttempt, LogEntry, LogRow } from "../store/log-store.ts";
+import type { LogAttempt, LogRow } from "../store/log-store.ts";
 import type { AttemptRecord, RequestRecord } from "./request-record.ts";
-import type { Usage } from "./usage.ts";
 
 const packr = new Packr({
   useRecords: false,
@@ -16,7 +15,65 @@ const packr = new Packr({
 /** Undefined before it is packed, null after. */
 type Maybe<Value> = Value | null | undefined;
 
-type PackedAttempt = readonly [
+/** What is the same for many records. */
+export type PackedProfile = readonly [
+  operation: string,
+  streams: boolean,
+  askedModel: Maybe<string>,
+  provider: Maybe<string>,
+  model: Maybe<string>,
+  keyId: Maybe<string>,
+  keyName: Maybe<string>,
+  virtualKeyId: Maybe<string>,
+  virtualKeyName: Maybe<string>,
+  teamId: Maybe<string>,
+  teamName: Maybe<string>,
+  customerId: Maybe<string>,
+  customerName: Maybe<string>,
+  outcome: LogRow["outcome"],
+  status: number,
+  errorType: Maybe<string>,
+  errorClass: Maybe<string>,
+  usageEstimated: boolean,
+  stopReason: Maybe<string>,
+  fallbackIndex: number,
+  rules: readonly string[],
+  cacheKind: Maybe<string>,
+  cacheReason: Maybe<string>,
+  limit: Maybe<string>,
+  /** Of an attempt of which the rest stands in the profile and the record. */
+  choice: Maybe<string>,
+];
+
+export type PackedRecord = readonly [
+  /** Where among the batch's it stands. */
+  profile: number,
+  requestId: string,
+  arrivedAt: number,
+  durationMs: number,
+  upstreamMs: number,
+  firstEventMs: Maybe<number>,
+  inputTokens: Maybe<number>,
+  outputTokens: Maybe<number>,
+  cacheReadTokens: Maybe<number>,
+  cacheWriteTokens: Maybe<number>,
+  costMicroUsd: Maybe<number>,
+  /** Those of one attempt, or all of any others. */
+  attemptStartMs: Maybe<number>,
+  attemptMs: Maybe<number>,
+  attemptSpanId: Maybe<string>,
+  attempts: Maybe<readonly PackedAttempt[]>,
+  message: Maybe<string>,
+  cacheSimilarity: Maybe<number>,
+  cacheEntryId: Maybe<string>,
+  dimensions: Maybe<readonly (readonly [name: string, value: string])[]>,
+  session: Maybe<string>,
+  traceId: Maybe<string>,
+  spanId: Maybe<string>,
+  content: Maybe<readonly [request: Maybe<string>, answer: Maybe<string>]>,
+];
+
+export type PackedAttempt = readonly [
   provider: string,
   model: Maybe<string>,
   keyId: string,
@@ -32,49 +89,102 @@ type PackedAttempt = readonly [
   spanId: Maybe<string>,
 ];
 
-/** A record as an array. */
-export type PackableRecord = readonly [
-  requestId: string,
-  arrivedAt: number,
-  durationMs: number,
-  upstreamMs: number,
-  firstEventMs: Maybe<number>,
-  operation: string,
-  streams: boolean,
-  askedModel: Maybe<string>,
-  provider: Maybe<string>,
-  model: Maybe<string>,
-  keyId: Maybe<string>,
-  keyName: Maybe<string>,
-  owners: Maybe<readonly Maybe<string>[]>,
-  outcome: LogRow["outcome"],
-  status: number,
-  errorType: Maybe<string>,
-  errorClass: Maybe<string>,
-  message: Maybe<string>,
-  usage: Maybe<readonly [input: number, output: number, read: number, write: number, estimated: boolean]>,
-  costMicroUsd: Maybe<number>,
-  stopReason: Maybe<string>,
-  fallbackIndex: number,
-  rules: Maybe<readonly string[]>,
-  cache: Maybe<readonly [kind: string, reason: Maybe<string>, similarity: Maybe<number>, entryId: Maybe<string>]>,
-  limit: Maybe<string>,
-  dimensions: Maybe<readonly (readonly [name: string, value: string])[]>,
-  session: Maybe<string>,
-  trace: Maybe<readonly [traceId: string, spanId: string]>,
-  content: Maybe<readonly [request: Maybe<string>, answer: Maybe<string>]>,
-  attempts: readonly PackedAttempt[],
+/** Row ids are the prefix with a number. */
+export type PackedBatch = readonly [
+  prefix: string,
+  first: number,
+  profiles: readonly PackedProfile[],
+  records: readonly PackedRecord[],
 ];
 
-/** Keeps nothing of the record itself. */
-export function packable(record: RequestRecord): PackableRecord {
-  const { key, identity, usage, rules, cache, dimensions, trace, content } = record;
+/** So many profiles are looked through for a record's own, the last ones. */
+const profilesLookedAt = 8;
+
+/** The records of a batch that has not been packed yet. Keeps nothing of the records themselves. */
+export class BatchPacker {
+  #profiles: PackedProfile[] = [];
+  #records: PackedRecord[] = [];
+
+  get rows(): number {
+    return this.#records.length;
+  }
+
+  add(record: RequestRecord): void {
+    const { attempts, usage, cache, dimensions, trace, content } = record;
+    const only = onlyAttempt(record);
+    this.#records.push([
+      this.#profileOf(record, only?.choice),
+      record.id,
+      Math.round(record.arrivedAt),
+      record.durationMs,
+      record.upstreamMs,
+      record.firstEventMs,
+      usage?.inputTokens,
+      usage?.outputTokens,
+      usage && (usage.cacheReadInputTokens ?? 0),
+      usage && (usage.cacheWriteInputTokens ?? 0),
+      record.costMicroUsd,
+      only?.startedAfterMs,
+      only?.durationMs,
+      only?.spanId,
+      only === undefined && attempts.length > 0 ? attempts.map(packableAttempt) : undefined,
+      record.message,
+      cache?.similarity,
+      cache?.entryId,
+      dimensions.size === 0 ? undefined : [...dimensions],
+      record.session,
+      trace?.traceId,
+      trace?.spanId,
+      content?.logged === true ? [content.request, content.answer] : undefined,
+    ]);
+  }
+
+  /**
+   * Begins anew.
+   *
+   * @param prefix of the rows' ids; the process's and thread's own
+   * @param first the number of the first row; the others follow
+   */
+  pack(prefix: string, first: number): Uint8Array {
+    const batch: PackedBatch = [prefix, first, this.#profiles, this.#records];
+    this.#profiles = [];
+    this.#records = [];
+    // A copy of its own: what is packed lies in a buffer that the next call writes over.
+    return Uint8Array.from(packr.pack(batch));
+  }
+
+  #profileOf(record: RequestRecord, choice: string | undefined): number {
+    const all = this.#profiles;
+    const last = Math.max(0, all.length - profilesLookedAt);
+    for (let at = all.length - 1; at >= last; at--) {
+      const profile = all[at];
+      if (profile !== undefined && isOf(profile, record, choice)) return at;
+    }
+    return all.push(profileOf(record, choice)) - 1;
+  }
+}
+
+/** The attempt of which all that its record does not say stands in the profile. */
+function onlyAttempt(record: RequestRecord): AttemptRecord | undefined {
+  const [only] = record.attempts;
+  const isLikeRecord =
+    record.attempts.length === 1 &&
+    only !== undefined &&
+    only.provider === record.provider &&
+    only.model === record.model &&
+    only.key.id === record.key?.id &&
+    only.key.name === record.key.name &&
+    only.fallbackIndex === record.fallbackIndex &&
+    only.status === record.status &&
+    only.outcome === record.outcome &&
+    only.errorType === record.errorType &&
+    only.errorClass === record.errorClass;
+  return isLikeRecord ? only : undefined;
+}
+
+function profileOf(record: RequestRecord, choice: string | undefined): PackedProfile {
+  const { key, identity, cache } = record;
   return [
-    record.id,
-    Math.round(record.arrivedAt),
-    record.durationMs,
-    record.upstreamMs,
-    record.firstEventMs,
     record.operation,
     record.streams,
     record.askedModel,
@@ -82,34 +192,64 @@ export function packable(record: RequestRecord): PackableRecord {
     record.model,
     key?.id,
     key?.name,
-    identity && ownersOf(identity),
+    identity?.virtualKey.id,
+    identity?.virtualKey.name,
+    identity?.team?.id,
+    identity?.team?.name,
+    identity?.customer?.id,
+    identity?.customer?.name,
     record.outcome,
     record.status,
     record.errorType,
     record.errorClass,
-    record.message,
-    usage && countsOf(usage, record.usageEstimated),
-    record.costMicroUsd,
+    isEstimated(record),
     record.stopReason,
     record.fallbackIndex,
-    rules.length === 0 ? undefined : rules,
-    cache && [cache.kind, cache.reason, cache.similarity, cache.entryId],
+    record.rules,
+    cache?.kind,
+    cache?.reason,
     record.limit,
-    dimensions.size === 0 ? undefined : [...dimensions],
-    record.session,
-    trace && [trace.traceId, trace.spanId],
-    content?.logged === true ? [content.request, content.answer] : undefined,
-    record.attempts.map(packableAttempt),
+    choice,
   ];
 }
 
-function ownersOf({ virtualKey, team, customer }: NonNullable<RequestRecord["identity"]>) {
-  return [virtualKey.id, virtualKey.name, team?.id, team?.name, customer?.id, customer?.name];
+function isOf(profile: PackedProfile, record: RequestRecord, choice: string | undefined): boolean {
+  const { key, identity, cache } = record;
+  return (
+    profile[4] === record.model &&
+    profile[7] === identity?.virtualKey.id &&
+    profile[5] === key?.id &&
+    profile[2] === record.askedModel &&
+    profile[14] === record.status &&
+    profile[0] === record.operation &&
+    profile[18] === record.stopReason &&
+    profile[1] === record.streams &&
+    profile[3] === record.provider &&
+    profile[6] === key?.name &&
+    profile[8] === identity?.virtualKey.name &&
+    profile[9] === identity?.team?.id &&
+    profile[10] === identity?.team?.name &&
+    profile[11] === identity?.customer?.id &&
+    profile[12] === identity?.customer?.name &&
+    profile[13] === record.outcome &&
+    profile[15] === record.errorType &&
+    profile[16] === record.errorClass &&
+    profile[17] === isEstimated(record) &&
+    profile[19] === record.fallbackIndex &&
+    isSameList(profile[20], record.rules) &&
+    profile[21] === cache?.kind &&
+    profile[22] === cache?.reason &&
+    profile[23] === record.limit &&
+    profile[24] === choice
+  );
 }
 
-function countsOf(usage: Usage, estimated: boolean): PackableRecord[18] {
-  const { inputTokens, outputTokens, cacheReadInputTokens = 0, cacheWriteInputTokens = 0 } = usage;
-  return [inputTokens, outputTokens, cacheReadInputTokens, cacheWriteInputTokens, estimated];
+function isSameList(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((text, at) => text === b[at]);
+}
+
+function isEstimated({ usage, usageEstimated }: RequestRecord): boolean {
+  return usage !== undefined && usageEstimated;
 }
 
 function packableAttempt(attempt: AttemptRecord): PackedAttempt {
@@ -128,104 +268,4 @@ function packableAttempt(attempt: AttemptRecord): PackedAttempt {
     attempt.choice,
     attempt.spanId,
   ];
-}
-
-/** Row ids are the prefix with a number. */
-type PackedBatch = readonly [prefix: string, first: number, rows: readonly PackableRecord[]];
-
-/**
- * @param prefix of the rows' ids; the process's and thread's own
- * @param first the number of the first row; the others follow
- */
-export function packBatch(prefix: string, first: number, rows: readonly PackableRecord[]): Uint8Array {
-  const batch: PackedBatch = [prefix, first, rows];
-  // A copy of its own: what is packed lies in a buffer that the next call writes over.
-  return Uint8Array.from(packr.pack(batch));
-}
-
-/** @param bytes of {@link packBatch}, of one or of several one after the other */
-export function unpackBatch(bytes: Uint8Array): LogEntry[] {
-  const batches = packr.unpackMultiple(bytes) as readonly PackedBatch[];
-  return batches.flatMap(([prefix, first, rows]) =>
-    rows.map((row, index) => entryOf(`${prefix}${(first + index).toString(36)}`, row)),
-  );
-}
-
-function entryOf(id: string, packed: PackableRecord): LogEntry {
-  const [requestId, arrivedAt, durationMs, upstreamMs, firstEventMs, operation, streams, askedModel, ...one] = packed;
-  const [provider, model, keyId, keyName, owners, outcome, status, errorType, errorClass, message, ...two] = one;
-  const [usage, cost, stopReason, fallbackIndex, rules, cache, limit, dimensions, session, trace, ...three] = two;
-  const [content, attempts] = three;
-  const [input, output, read, write, estimated] = usage ?? [];
-  const row: LogRow = {
-    id,
-    requestId,
-    arrivedAt,
-    durationMs,
-    upstreamMs,
-    firstEventMs: firstEventMs ?? null,
-    operation,
-    streams,
-    askedModel: askedModel ?? null,
-    provider: provider ?? null,
-    model: model ?? null,
-    keyId: keyId ?? null,
-    keyName: keyName ?? null,
-    virtualKeyId: owners?.[0] ?? null,
-    virtualKeyName: owners?.[1] ?? null,
-    teamId: owners?.[2] ?? null,
-    teamName: owners?.[3] ?? null,
-    customerId: owners?.[4] ?? null,
-    customerName: owners?.[5] ?? null,
-    outcome,
-    status,
-    errorType: errorType ?? null,
-    errorClass: errorClass ?? null,
-    message: message ?? null,
-    inputTokens: input ?? null,
-    outputTokens: output ?? null,
-    cacheReadTokens: read ?? null,
-    cacheWriteTokens: write ?? null,
-    totalTokens: usage ? usage[0] + usage[1] + usage[2] + usage[3] : null,
-    usageEstimated: estimated ?? false,
-    costMicroUsd: cost ?? null,
-    stopReason: stopReason ?? null,
-    fallbackIndex,
-    attemptCount: attempts.length,
-    rules: rules ?? [],
-    cacheKind: cache?.[0] ?? null,
-    cacheReason: cache?.[1] ?? null,
-    cacheSimilarity: cache?.[2] ?? null,
-    cacheEntryId: cache?.[3] ?? null,
-    limit: limit ?? null,
-    dimensions: dimensions ?? [],
-    session: session ?? null,
-    traceId: trace?.[0] ?? null,
-    spanId: trace?.[1] ?? null,
-  };
-  return { row, attempts: attempts.map(attemptOf), content: content ? contentOf(content) : null };
-}
-
-function contentOf([request, answer]: NonNullable<PackableRecord[28]>): LogEntry["content"] {
-  return { request: request ?? null, answer: answer ?? null, sealed: false };
-}
-
-function attemptOf(packed: PackedAttempt): LogAttempt {
-  const [provider, model, keyId, keyName, fallbackIndex, startedAfterMs, durationMs, status, outcome, ...more] = packed;
-  const [errorType, errorClass, choice, spanId] = more;
-  return {
-    provider,
-    model: model ?? null,
-    keyId,
-    keyName,
-    fallbackIndex,
-    startedAfterMs,
-    durationMs,
-    status,
-    outcome,
-    errorType: errorType ?? null,
-    errorClass: errorClass ?? null,
-    choice: choice ?? null,
-    spanId: spanId ?? null,
-  };
 }

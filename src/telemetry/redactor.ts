@@ -34,12 +34,15 @@ const longestName = 256;
 export class Redactor {
   readonly #known: RegExp | undefined;
   readonly #names = new Map<string, string>();
+  /** A secret may be hidden in what looks like a UUID. */
+  readonly #isKnownId: boolean;
 
   /** @param secrets in clear text; hidden also as JSON or a URL would write them */
   constructor(secrets: readonly string[]) {
     const forms = new Set(secrets.filter(({ length }) => length >= shortestSecret).flatMap(formsOf));
     // Of two that begin alike the longer one, or its end would stay.
     const longestFirst = [...forms].sort((a, b) => b.length - a.length);
+    this.#isKnownId = longestFirst.some((form) => idPattern.test(form));
     if (longestFirst.length > 0) this.#known = new RegExp(longestFirst.map(escapePattern).join("|"), "g");
   }
 
@@ -47,6 +50,11 @@ export class Redactor {
     let clean = this.#known === undefined ? text : text.replace(this.#known, hidden);
     for (const pattern of lookalikes) clean = clean.replace(pattern, hidden);
     return clean;
+  }
+
+  /** As {@link clean}, for what is a UUID in most cases: no key that we know the look of is one. */
+  cleanId(text: string): string {
+    return !this.#isKnownId && idPattern.test(text) ? text : this.clean(text);
   }
 
   /** As {@link clean}, for what is often the same; null stays null. */
@@ -60,6 +68,8 @@ export class Redactor {
     return clean;
   }
 }
+
+const idPattern = /^[0-9A-Fa-f-]+$/;
 
 function formsOf(secret: string): string[] {
   // A JSON string can hold half of a surrogate pair, which has no encoding of its own.

@@ -1,12 +1,13 @@
 /** The front end's part of the request log: takes records, and sends them on in batches. */
 import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
-import { type PackableRecord, packable, packBatch } from "./log-pack.ts";
+import { numbersOfPrefix } from "../store/log-ids.ts";
+import { BatchPacker } from "./log-pack.ts";
 import type { RequestRecord } from "./request-record.ts";
 
 /** Rows on their way. */
 export interface LogBatch {
-  /** As `packBatch` makes it, several of them one after the other. */
+  /** As `BatchPacker` packs them, several one after the other. */
   readonly bytes: Uint8Array;
   readonly rows: number;
 }
@@ -57,9 +58,11 @@ export class RequestLog {
   #chunks: Chunk[] = [];
   #chunkRows = 0;
   readonly #options: Required<RequestLogOptions>;
-  readonly #prefix = `log_${randomBytes(8).toString("hex")}_`;
+  #prefix = newPrefix();
   #enabled: boolean;
-  #rows: PackableRecord[] = [];
+  #packer = new BatchPacker();
+  /** Of the rows that are not packed yet. */
+  #newContent = 0;
   #content = 0;
   /** On its way, or waiting for another try. */
   #batch: { readonly sent: LogBatch; readonly content: number } | undefined;
@@ -90,7 +93,7 @@ export class RequestLog {
   }
 
   get #waiting(): number {
-    return this.#rows.length + this.#chunkRows + (this.#batch?.sent.rows ?? 0);
+    return this.#packer.rows + this.#chunkRows + (this.#batch?.sent.rows ?? 0);
   }
 
   /** Fast path: called for every request. */
@@ -103,11 +106,12 @@ export class RequestLog {
       this.#drop(1);
       return;
     }
-    this.#rows.push(packable(record));
+    this.#packer.add(record);
     this.#content += size;
-    if (this.#rows.length >= rowsOfChunk) this.#packChunk();
+    this.#newContent += size;
+    if (this.#packer.rows >= rowsOfChunk) this.#packChunk();
     if (this.#sending !== undefined) return;
-    if (this.#rows.length + this.#chunkRows >= batchRows) this.#begin();
+    if (this.#packer.rows + this.#chunkRows >= batchRows) this.#begin();
     else this.#timer ??= setTimeout(() => this.#begin(), everyMs);
   }
 
@@ -127,7 +131,7 @@ export class RequestLog {
     }
     clearTimeout(this.#timer);
     this.#drop(this.#waiting);
-    this.#rows = [];
+    this.#packer = new BatchPacker();
     this.#chunks = [];
     this.#chunkRows = 0;
     this.#batch = undefined;
@@ -157,7 +161,7 @@ export class RequestLog {
       this.#batch = undefined;
       this.#content -= content;
       if (fate === "never") this.#drop(sent.rows);
-    } while (this.#rows.length + this.#chunkRows >= this.#options.batchRows);
+    } while (this.#packer.rows + this.#chunkRows >= this.#options.batchRows);
   }
 
   async #send(batch: LogBatch): Promise<BatchFate> {
@@ -188,13 +192,17 @@ export class RequestLog {
 
   /** Soon after they came: rows that wait as objects for a whole batch would outlive the young generation. */
   #packChunk(): void {
-    const rows = this.#rows;
-    if (rows.length === 0) return;
-    this.#rows = [];
-    const content = rows.reduce((sum, row) => sum + contentLength(row), 0);
-    this.#chunks.push({ bytes: packBatch(this.#prefix, this.#nextNumber, rows), rows: rows.length, content });
-    this.#chunkRows += rows.length;
-    this.#nextNumber += rows.length;
+    const { rows } = this.#packer;
+    if (rows === 0) return;
+    if (this.#nextNumber + rows > numbersOfPrefix) {
+      this.#prefix = newPrefix();
+      this.#nextNumber = 0;
+    }
+    const bytes = this.#packer.pack(this.#prefix, this.#nextNumber);
+    this.#chunks.push({ bytes, rows, content: this.#newContent });
+    this.#chunkRows += rows;
+    this.#nextNumber += rows;
+    this.#newContent = 0;
   }
 
   #drop(rows: number): void {
@@ -204,7 +212,7 @@ export class RequestLog {
   }
 }
 
-function contentLength(row: PackableRecord): number {
-  const [request, answer] = row[28] ?? [];
-  return (request?.length ?? 0) + (answer?.length ?? 0);
+/** Of a row's id; its number follows. */
+function newPrefix(): string {
+  return `log_${randomBytes(8).toString("hex")}_`;
 }

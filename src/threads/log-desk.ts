@@ -3,9 +3,8 @@ import { renderTail } from "../admin/logs-live.ts";
 import type { Config } from "../config/schema.ts";
 import type { StoreSettings } from "../store/open.ts";
 import type { Logger } from "../telemetry/log.ts";
-import { cleanRow } from "../telemetry/log-content.ts";
-import { unpackBatch } from "../telemetry/log-pack.ts";
 import { LogTail, type TailQuery } from "../telemetry/log-tail.ts";
+import { unpackBatch } from "../telemetry/log-unpack.ts";
 import { Redactor, secretsIn } from "../telemetry/redactor.ts";
 import type { BatchFate, LogBatch } from "../telemetry/request-log.ts";
 import { LogClient, type LogRules, startLogThread } from "./log.ts";
@@ -52,7 +51,7 @@ export class LogDesk {
 
   /** Never rejects. */
   append({ bytes, rows }: LogBatch): Promise<BatchFate> {
-    if (this.#tail.isWatched) this.#tail.push(unpackBatch(bytes).map(({ row }) => cleanRow(row, this.#redactor)));
+    if (this.#tail.isWatched) this.#tail.push(unpackBatch(bytes, this.#redactor).map(({ row }) => row));
     else this.#tail.skip(rows);
     return this.#client.append(bytes);
   }

@@ -5,7 +5,7 @@ import type { FoundLog, LogStore } from "../store/log-store.ts";
 import { openLogStore } from "../store/open.ts";
 import { Sealer } from "../store/secrets.ts";
 import { type Keeping, kept, openContent } from "../telemetry/log-content.ts";
-import { unpackBatch } from "../telemetry/log-pack.ts";
+import { unpackBatch } from "../telemetry/log-unpack.ts";
 import { Redactor } from "../telemetry/redactor.ts";
 import type { LogOffers, LogRules, LogThreadStart } from "./log.ts";
 import { Peer } from "./peer.ts";
@@ -76,7 +76,8 @@ const offers: LogOffers = {
     keeping = keepingOf(changed);
     void sweep();
   },
-  append: (batch) => answer((log) => log.append(unpackBatch(batch).map((entry) => kept(entry, keeping)))),
+  append: (batch) =>
+    answer((log) => log.append(unpackBatch(batch, keeping.redactor).map((entry) => kept(entry, keeping)))),
   find: (id) => answer(async (log) => readable(await log.find(id))),
   list: (query) => answer((log) => log.list(query)),
   sum: (query) => answer((log) => log.sum(query)),

@@ -45,7 +45,7 @@ export interface LogThreadStart {
 /** What the log's threads do when the supervisor asks. */
 export interface LogOffers {
   readonly configure: (rules: LogRules) => void;
-  /** A batch as `packBatch` makes it. */
+  /** As `BatchPacker` packs them. */
   readonly append: (batch: Uint8Array) => Answer<void>;
   readonly find: (id: string) => Answer<FoundLog | undefined>;
   readonly list: (query: LogQuery) => Answer<LogPage>;

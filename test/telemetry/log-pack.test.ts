@@ -1,14 +1,25 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { packable, packBatch, unpackBatch } from "../../src/telemetry/log-pack.ts";
+import { BatchPacker } from "../../src/telemetry/log-pack.ts";
+import { unpackBatch } from "../../src/telemetry/log-unpack.ts";
+import { Redactor } from "../../src/telemetry/redactor.ts";
+import type { RequestRecord } from "../../src/telemetry/request-record.ts";
 import { attemptOf, recordOf } from "./kit.ts";
 import { requestRecords } from "./records.ts";
+
+const nothing = new Redactor([]);
+
+function packed(records: readonly RequestRecord[], prefix = "log_x_", first = 0): Uint8Array {
+  const packer = new BatchPacker();
+  for (const record of records) packer.add(record);
+  return packer.pack(prefix, first);
+}
 
 describe("rows of the request log between threads", () => {
   test("carry all that is known of any record", () => {
     fc.assert(
       fc.property(fc.array(requestRecords, { maxLength: 5 }), fc.nat(), (records, first) => {
-        const entries = unpackBatch(packBatch("log_x_", first, records.map(packable)));
+        const entries = unpackBatch(packed(records, "log_x_", first), nothing);
         expect(entries.map(({ row }) => row.id)).toEqual(
           records.map((_, index) => `log_x_${(first + index).toString(36)}`),
         );
@@ -89,14 +100,48 @@ describe("rows of the request log between threads", () => {
   });
 
   test("are not written over by the next batch", () => {
-    const first = packBatch("a", 0, [packable(recordOf({ id: "first" }))]);
-    packBatch("a", 1, [packable(recordOf({ id: "other" }))]);
-    expect(unpackBatch(first)[0]?.row.requestId).toBe("first");
+    const packer = new BatchPacker();
+    packer.add(recordOf({ id: "first" }));
+    const first = packer.pack("a", 0);
+    packer.add(recordOf({ id: "other" }));
+    packer.pack("a", 1);
+    expect(unpackBatch(first, nothing).map(({ row }) => row.requestId)).toEqual(["first"]);
+  });
+
+  test("carry what they have in common once", () => {
+    const model = "a-model-of-a-rather-long-name";
+    const one = recordOf({ askedModel: model, model, attempts: [attemptOf({ model })] });
+    const bytes = packed(Array.from({ length: 20 }, () => one));
+    expect(Buffer.from(bytes).toString("latin1").split(model)).toHaveLength(3);
+  });
+
+  test("have no secret in any of a client's words", () => {
+    const secret = "our-own-secret";
+    const bytes = packed([
+      recordOf({
+        id: `id-${secret}`,
+        askedModel: `openai/${secret}`,
+        model: secret,
+        message: `no model ${secret}`,
+        stopReason: secret,
+        session: secret,
+        dimensions: new Map([
+          ["env", secret],
+          [secret, "x"],
+        ]),
+        attempts: [attemptOf({ model: secret }), attemptOf({ model: secret })],
+      }),
+      recordOf({ model: secret, attempts: [attemptOf({ model: secret })] }),
+    ]);
+    const entries = unpackBatch(bytes, new Redactor([secret]));
+    expect(JSON.stringify(entries)).not.toContain(secret);
+    expect(entries[0]?.row.message).toBe("no model [redacted]");
+    expect(entries[1]?.attempts[0]?.model).toBe("[redacted]");
   });
 
   test("hold no content that is for traces alone", () => {
     const content = { request: "a secret question", answer: "x", logged: false, traced: true };
-    const bytes = packBatch("a", 0, [packable(recordOf({ content, attempts: [attemptOf()] }))]);
+    const bytes = packed([recordOf({ content, attempts: [attemptOf()] })]);
     expect(Buffer.from(bytes).includes("a secret question")).toBe(false);
   });
 });

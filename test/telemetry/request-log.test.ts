@@ -1,7 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { unpackBatch } from "../../src/telemetry/log-pack.ts";
+import { unpackBatch } from "../../src/telemetry/log-unpack.ts";
+import { Redactor } from "../../src/telemetry/redactor.ts";
 import { type BatchFate, type LogBatch, RequestLog, type RequestLogOptions } from "../../src/telemetry/request-log.ts";
 import { recordOf } from "./kit.ts";
+
+const redactor = new Redactor([]);
 
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
@@ -18,7 +21,7 @@ function kit(fates: BatchFate[] = [], options: Partial<RequestLogOptions> = {}) 
       batches.push(batch);
       const fate = fates.shift() ?? "stored";
       if (fate !== "stored") return fate;
-      for (const { row } of unpackBatch(batch.bytes)) {
+      for (const { row } of unpackBatch(batch.bytes, redactor)) {
         written.push(row.requestId);
         rowIds.push(row.id);
       }

@@ -52,10 +52,10 @@ export class Profiles {
     return known.number;
   }
 
-  /** Forgets those that say that they were used until then at most. Milliseconds since 1970. */
-  forget(until = Number.POSITIVE_INFINITY): void {
+  /** @param numbers of those that are gone; all where it is not known which */
+  forget(numbers?: ReadonlySet<unknown>): void {
     for (const profiles of [this.#known, this.#last])
-      for (const [key, { usedUntil }] of profiles) if (usedUntil <= until) profiles.delete(key);
+      for (const [key, { number }] of profiles) if (numbers?.has(number) !== false) profiles.delete(key);
   }
 
   #find(row: LogRow, choice: string | null): Known {

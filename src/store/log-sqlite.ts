@@ -218,14 +218,13 @@ class SqliteLog implements LogStore {
   sweep({ before, mostRows, step }: Sweep): Promise<number> {
     return this.#run(async (db) => {
       this.#carry();
-      const oldest = db.selectFrom("request_rows").select(["seq", "arrived_at"]).orderBy("arrived_at").orderBy("seq");
+      const oldest = db.selectFrom("request_rows").select("seq").orderBy("arrived_at").orderBy("seq");
       const old = await oldest.where("arrived_at", "<", before).limit(step).execute();
       this.#rows ??= await countRows(db);
       const tooMany = Math.min(this.#rows - mostRows, step);
       const rows = tooMany <= old.length ? old : await oldest.limit(tooMany).execute();
       const deleted = this.#delete(rows.map(({ seq }) => seq));
-      const first = deleted === 0 ? undefined : await oldest.limit(1).executeTakeFirst();
-      if (deleted > 0) this.#writer.deleteProfiles(first?.arrived_at ?? Number.MAX_SAFE_INTEGER);
+      this.#writer.deleteProfiles(step);
       return deleted;
     });
   }

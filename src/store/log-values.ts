@@ -12,16 +12,21 @@ import {
   rowColumns,
 } from "./log-tables.ts";
 
+/** Rows of one statement, where there are so many: it costs less than one for each. */
+export const rowsAtOnce = 8;
+
 /** Statements that take {@link rowValues}, {@link profileValues} and {@link contentValues}. */
 export const inserts = {
   // Nothing happens to a row that is there.
-  row: insertOf("request_rows", rowColumns, "or ignore"),
-  profile: insertOf("profiles", profileColumns),
-  content: insertOf("contents", ["seq", "request", "answer", "sealed"], "or ignore"),
+  row: insertOf("or ignore into request_rows", rowColumns),
+  rows: insertOf("or ignore into request_rows", rowColumns, rowsAtOnce),
+  profile: insertOf("into profiles", profileColumns),
+  content: insertOf("or ignore into contents", ["seq", "request", "answer", "sealed"]),
 };
 
-function insertOf(table: string, columns: readonly string[], more = ""): string {
-  return `insert ${more} into ${table} (${columns.join(", ")}) values (${columns.map(() => "?").join(", ")})`;
+function insertOf(table: string, columns: readonly string[], rows = 1): string {
+  const one = `(${columns.map(() => "?").join(", ")})`;
+  return `insert ${table} (${columns.join(", ")}) values ${Array.from({ length: rows }, () => one).join(", ")}`;
 }
 
 export function rowValues({ row, attempts }: LogEntry, seq: number, profile: number): RowValues {

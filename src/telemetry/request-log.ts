@@ -38,6 +38,8 @@ export interface RequestLogOptions {
   readonly mostContent?: number;
   /** How long a batch that could not be written waits for the next try. Milliseconds. */
   readonly retryMs?: number;
+  /** So many rows have ids of one beginning. */
+  readonly rowsOfPrefix?: number;
 }
 
 /** Some rows, packed. */
@@ -78,6 +80,7 @@ export class RequestLog {
       mostRows: 10_000,
       mostContent: 16 * 1024 * 1024,
       retryMs: 500,
+      rowsOfPrefix: numbersOfPrefix,
       ...options,
     };
     this.#enabled = options.enabled;
@@ -194,7 +197,7 @@ export class RequestLog {
   #packChunk(): void {
     const { rows } = this.#packer;
     if (rows === 0) return;
-    if (this.#nextNumber + rows > numbersOfPrefix) {
+    if (this.#nextNumber + rows > this.#options.rowsOfPrefix) {
       this.#prefix = newPrefix();
       this.#nextNumber = 0;
     }

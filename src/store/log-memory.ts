@@ -50,7 +50,8 @@ export class MemoryLog implements LogStore {
     const own = this.#entries.get(id);
     const same = own?.row.requestId ?? id;
     const rows = newestFirst(this.#rows().filter(({ requestId }) => requestId === same));
-    const entry = own ?? this.#entries.get(rows[0]?.id ?? "");
+    const [newest] = rows;
+    const entry = own ?? (newest && this.#entries.get(newest.id));
     return entry && { entry, others: rows.filter((row) => row.id !== entry.row.id).map((row) => row.id) };
   }
 

@@ -5,6 +5,7 @@ import { MemoryLog } from "../../src/store/log-memory.ts";
 import { openSqliteLog } from "../../src/store/log-sqlite.ts";
 import {
   choosable,
+  type FoundLog,
   groupable,
   type LogFilter,
   type LogQuery,
@@ -13,7 +14,7 @@ import {
   type SumQuery,
 } from "../../src/store/log-store.ts";
 import { temporaryFolder } from "./databases.ts";
-import { dimensionNames, entries, logAttempt, logEntry } from "./log-rows.ts";
+import { anyEntries, dimensionNames, entries, logAttempt, logEntry } from "./log-rows.ts";
 
 const stores: readonly (readonly [name: string, open: () => Promise<LogStore>])[] = [
   ["in memory", async () => new MemoryLog()],
@@ -182,6 +183,38 @@ describe("both request logs", () => {
       .map((names): LogFilter => Object.fromEntries(Object.entries(filter).filter(([name]) => names.includes(name)))),
   );
 
+  test("have the same of whatever is written, in whatever batches, of which some are written again", async () => {
+    const batches = fc.tuple(anyEntries, fc.array(fc.tuple(fc.nat(39), fc.nat(39)), { maxLength: 6 }));
+    await fc.assert(
+      fc.asyncProperty(batches, fc.nat(39), async ([written, again], removed) => {
+        const memory = new MemoryLog();
+        const sqlite = await openSqliteLog(":memory:");
+        try {
+          const parts = [...again.map(([from, length]) => written.slice(from, from + length)), written];
+          for (const log of [memory, sqlite]) for (const part of parts) await log.append(part);
+          const same = async (): Promise<void> => {
+            for (const { row } of written)
+              for (const id of [row.id, row.requestId])
+                expect(exact(await sqlite.find(id))).toEqual(exact(await memory.find(id)));
+            const [page, expected] = [await sqlite.list(everything), await memory.list(everything)];
+            expect(strict(page)).toEqual(strict(expected));
+          };
+          await same();
+          const gone = written.slice(removed, removed + 3).map(({ row }) => row.id);
+          const costs = written.map(({ row }, costMicroUsd) => ({ id: row.id, costMicroUsd }));
+          for (const log of [memory, sqlite]) {
+            expect(await log.remove([...gone, "log_c_1"])).toBe(gone.length);
+            await log.setCosts(costs);
+          }
+          await same();
+        } finally {
+          await sqlite.close();
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+
   test("find, sum and sort the same", async () => {
     const groups = fc.constantFrom(undefined, ...groupable, ...dimensionNames.map((dimension) => ({ dimension })));
     await fc.assert(
@@ -212,6 +245,12 @@ describe("both request logs", () => {
     );
   });
 });
+
+function exact(found: FoundLog | undefined) {
+  if (found === undefined) return undefined;
+  const { row, ...entry } = found.entry;
+  return { ...found, entry, rows: strict({ rows: [row], total: 1 }) };
+}
 
 /** Dimensions have no order. */
 function strict({ rows, total }: { rows: readonly { readonly dimensions: LogDimensions }[]; total: number }) {

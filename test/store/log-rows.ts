@@ -129,6 +129,60 @@ function tokensOf(total: number | null): Partial<LogRow> {
   };
 }
 
+const text = fc.oneof(name, fc.string({ unit: "grapheme", maxLength: 8 }), fc.constant("\u{1f600}e\u0301\n'"));
+const ms = fc.double({ min: 0, max: 1e9, noNaN: true }).map((value) => value + 0);
+
+/** Of the row as it is, but for what is its own; or of another kind. */
+function attemptOf(row: LogRow): fc.Arbitrary<LogAttempt> {
+  const own = fc.record({ startedAfterMs: ms, durationMs: ms, choice: fc.option(text), spanId: fc.option(text) });
+  const { provider, model, keyId, keyName, fallbackIndex, status, outcome, errorType, errorClass } = row;
+  const alike = { model, fallbackIndex, status, outcome, errorType, errorClass };
+  const names = { provider: provider ?? "", keyId: keyId ?? "", keyName: keyName ?? "" };
+  const other = fc.record(
+    { provider: text, model: fc.option(text), keyId: text, status: fc.nat(599), errorType: fc.option(text) },
+    { requiredKeys: [] },
+  );
+  return fc
+    .tuple(own, fc.option(other, { nil: {} }))
+    .map(([more, changes]) => logAttempt({ ...alike, ...names, ...more, ...changes }));
+}
+
+/** Entries of different ids and times, in any order. */
+export const anyEntries: fc.Arbitrary<LogEntry[]> = fc
+  .uniqueArray(
+    fc.oneof(
+      fc.tuple(fc.constantFrom("log_a_", "log_b_", "x_"), fc.nat(40)).map(([prefix, n]) => prefix + n.toString(36)),
+      fc.string({ unit: "grapheme", maxLength: 4 }),
+    ),
+    { maxLength: 40 },
+  )
+  .chain((ids) =>
+    fc.tuple(
+      ...ids.map((id, n) =>
+        fc
+          .record({
+            row: rows,
+            message: fc.option(text),
+            limit: fc.option(text),
+            traceId: fc.option(text),
+            huge: fc.nat(9),
+          })
+          .map(({ row, huge, ...more }) => {
+            const askedModel = huge === 0 ? "ü😀".repeat(20_000) : row.askedModel;
+            return { ...row, ...more, askedModel, id, arrivedAt: row.arrivedAt + n };
+          })
+          .chain((row) =>
+            fc
+              .tuple(
+                fc.array(attemptOf(row), { maxLength: 3 }),
+                fc.option(fc.record({ request: fc.option(text), answer: fc.option(text), sealed: fc.boolean() })),
+              )
+              .map(([attempts, content]) => ({ row: { ...row, attemptCount: attempts.length }, attempts, content })),
+          ),
+      ),
+    ),
+  );
+
 export const entries: fc.Arbitrary<LogEntry[]> = fc
   .array(fc.record({ row: rows, attempts: fc.integer({ min: 0, max: 3 }), content: fc.option(name) }), {
     maxLength: 25,

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { placeOf } from "../../src/store/log-ids.ts";
 import { unpackBatch } from "../../src/telemetry/log-unpack.ts";
 import { Redactor } from "../../src/telemetry/redactor.ts";
 import { type BatchFate, type LogBatch, RequestLog, type RequestLogOptions } from "../../src/telemetry/request-log.ts";
@@ -45,6 +46,16 @@ describe("a front end's request log", () => {
     expect(written).toEqual(["a", "b"]);
     expect(batches).toHaveLength(1);
     expect(log.state).toEqual({ dropped: 0, waiting: 0 });
+  });
+
+  test("begins ids anew before their numbers are too many", async () => {
+    const { add, rowIds } = kit([], { rowsOfPrefix: 40 });
+    for (let n = 0; n < 100; n++) add(`${n}`);
+    await vi.advanceTimersByTimeAsync(200);
+    expect(new Set(rowIds).size).toBe(100);
+    const places = rowIds.map(placeOf);
+    expect(new Set(places.map(({ stem }) => stem)).size).toBe(4);
+    expect(Math.max(...places.map(({ number }) => number))).toBeLessThan(40);
   });
 
   test("does not wait with a whole batch", async () => {

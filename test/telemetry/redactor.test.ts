@@ -73,6 +73,14 @@ describe("what is kept of a request", () => {
     expect(new Redactor([]).clean(text)).toBe(text);
   });
 
+  test("leaves ids as they are, but where a secret of ours looks like one, or they hold one", () => {
+    const id = "0190c2a1-7d2b-7c3e-9f00-3f1a2b4c5d6e";
+    expect(new Redactor(["our-own-secret"]).cleanId(id)).toBe(id);
+    expect(new Redactor(["our-own-secret", "7d2b-7c3e"]).cleanId(id)).toBe("0190c2a1-[redacted]-9f00-3f1a2b4c5d6e");
+    expect(new Redactor(["our-own-secret"]).cleanId("a our-own-secret")).toBe("a [redacted]");
+    expect(new Redactor([]).cleanId("id AKIAABCDEFGHIJKLMNOP")).toBe("id [redacted]");
+  });
+
   test("takes no longer for hostile text", () => {
     const redactor = new Redactor(["secret-value"]);
     for (const part of [

@@ -40,8 +40,7 @@ export class Profiles {
     const most = `${row.model} ${row.virtualKeyId} ${row.keyId} ${row.stopReason} ${row.status}`;
     let known = this.#last.get(most);
     if (known === undefined || !isOf(known.values, row, choice)) {
-      known = this.#find(row, choice);
-      if (most.length <= longestKey) remember(this.#last, most, known);
+      known = this.#find(row, choice, most);
     }
     const { arrivedAt } = row;
     if (arrivedAt < known.usedFrom || arrivedAt >= known.usedUntil) {
@@ -58,11 +57,14 @@ export class Profiles {
       for (const [key, { number }] of profiles) if (numbers?.has(number) !== false) profiles.delete(key);
   }
 
-  #find(row: LogRow, choice: string | null): Known {
+  #find(row: LogRow, choice: string | null, most: string): Known {
     const values = profileValues(row, choice, 0, 0);
     const key = JSON.stringify(values);
     const known = this.#known.get(key) ?? this.#write(row, choice);
-    if (key.length <= longestKey) remember(this.#known, key, known);
+    if (key.length <= longestKey) {
+      remember(this.#known, key, known);
+      remember(this.#last, most, known);
+    }
     return known;
   }
 
@@ -74,7 +76,7 @@ export class Profiles {
   }
 }
 
-/** UTF-16 units. */
+/** Of a profile that is remembered, as JSON. UTF-16 units. */
 const longestKey = 4096;
 const mostKnown = 2000;
 

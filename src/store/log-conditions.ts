@@ -93,15 +93,15 @@ function profileConditions({ fields, rules }: LogFilter): RawBuilder<unknown>[] 
  */
 export function withRequestId(requestId: string): RawBuilder<unknown> {
   const next = (more: RawBuilder<unknown>) =>
-    sql`select seq >> 13 as part from request_rows ${more} order by seq >> 13 limit 1`;
+    sql`select seq >> 11 as part from request_rows ${more} order by seq >> 11 limit 1`;
   return sql`select found.seq from (
     with recursive parts(part) as (
       select part from (${next(sql``)})
       union all
-      select (${next(sql`where seq >> 13 > parts.part`)}) from parts where parts.part is not null
+      select (${next(sql`where seq >> 11 > parts.part`)}) from parts where parts.part is not null
     )
     select own.seq from parts cross join request_rows own
-    where own.seq >> 13 = parts.part and own.request_hash = ${requestHash(requestId)} and own.request_id = ${requestId}
+    where own.seq >> 11 = parts.part and own.request_hash = ${requestHash(requestId)} and own.request_id = ${requestId}
   ) found`;
 }
 

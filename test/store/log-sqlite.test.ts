@@ -34,6 +34,22 @@ describe("the request log's file", () => {
     expect(await idsOf(again)).toEqual(["r14", "r15"]);
   });
 
+  test("finds rows of a request id wherever they are among others", async () => {
+    const { log } = await opened();
+    const numbers = [0, 2047, 2048, 9_999, 1_000_000, 2 ** 32 - 1];
+    const ids = ["log_a_", "log_b_", "log_c_"].flatMap((prefix) => numbers.map((n) => prefix + n.toString(36)));
+    const same = ids.filter((_, n) => n % 2 === 0);
+    await log.append(
+      ids.map((id, n) => logEntry(id, { arrivedAt: 1000 + n, requestId: n % 2 === 0 ? "same" : `other ${n}` })),
+    );
+    const found = await log.find("same");
+    expect([found?.entry.row.id, ...(found?.others ?? [])]).toEqual(same.toReversed());
+    expect((await log.find("other 17"))?.entry.row.id).toBe(ids[17]);
+    expect((await log.find("other 16"))?.entry.row.id).toBeUndefined();
+    const chosen = await log.list({ ...all, filter: { fields: { requestId: ["same", "other 1", "none"] } } });
+    expect(chosen.rows.map(({ id }) => id)).toEqual(ids.filter((id, n) => n === 1 || same.includes(id)));
+  });
+
   test("has no half of a batch when its disk is full, and takes rows again when there is room", async () => {
     const file = join(temporaryFolder(), "logs.db");
     const database = await openDatabase(file);

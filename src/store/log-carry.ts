@@ -4,15 +4,14 @@
  */
 import { type Kysely, type SqliteDatabase, sql } from "kysely";
 import type { LogAttempt } from "./log-store.ts";
-import type { ContentTable, LogTables, ProfileTable, RowTable } from "./log-tables.ts";
-import { readContent, readOutcome, readOwn, readProfile } from "./log-values.ts";
+import type { ContentTable, LogTables } from "./log-tables.ts";
+import { type RequestColumns, readContent, readOutcome, readRow } from "./log-values.ts";
 import type { LogWriter } from "./log-writer.ts";
 
-type FirstRequest = Omit<ProfileTable, "used_from" | "used_until" | "choice"> &
-  Omit<RowTable, "profile" | "attempt_start_ms" | "attempt_ms" | "attempt_span_id" | "attempts"> & {
-    readonly id: string;
-    readonly total_tokens: number | null;
-  };
+interface FirstRequest extends RequestColumns {
+  readonly id: string;
+  readonly seq: number;
+}
 
 interface FirstAttempt {
   readonly seq: number;
@@ -63,7 +62,7 @@ export async function carryOver(
   for (const attempt of attempts.rows) attemptsOf.get(attempt.seq)?.push(readAttempt(attempt));
   const contentOf = new Map(contents.rows.map((content) => [content.seq, readContent(content)]));
   const entries = rows.map((row) => ({
-    row: { id: row.id, ...readProfile(row), ...readOwn(row), totalTokens: row.total_tokens },
+    row: readRow(row.id, row),
     attempts: attemptsOf.get(row.seq) ?? [],
     content: contentOf.get(row.seq) ?? null,
   }));

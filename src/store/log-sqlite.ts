@@ -100,11 +100,11 @@ class SqliteLog implements LogStore {
         .execute();
       const content = await db.selectFrom("contents").selectAll().where("seq", "=", table.seq).executeTakeFirst();
       const entry = {
-        row: readRow(table),
+        row: readRow(idIn(table), table),
         attempts: readAttempts(table),
         content: content === undefined ? null : readContent(content),
       };
-      return { entry, others: others.map((other) => idOf(other.stem, other.seq)) };
+      return { entry, others: others.map(idIn) };
     });
   }
 
@@ -126,7 +126,7 @@ class SqliteLog implements LogStore {
         .execute();
       const isLast = after === undefined && rows.length < limit && (rows.length > 0 || offset === 0);
       return {
-        rows: rows.map(readRow),
+        rows: rows.map((table) => readRow(idIn(table), table)),
         total: isLast ? Math.min(offset + rows.length, mostCounted) : await countSome(db, filter),
       };
     });
@@ -194,7 +194,7 @@ class SqliteLog implements LogStore {
         .orderBy("seq", "desc")
         .limit(newestLookedAt)
         .execute();
-      return valuesOf(newest.map(readRow));
+      return valuesOf(newest.map((table) => readRow(idIn(table), table)));
     });
   }
 
@@ -275,6 +275,10 @@ class SqliteLog implements LogStore {
       throw describeFault(error, this.#file);
     }
   }
+}
+
+function idIn({ stem, seq }: { readonly stem: string; readonly seq: number }): string {
+  return idOf(stem, seq);
 }
 
 /** The filter for what is behind a time: as a bound of its own it would be one more, and an index goes by one. */

@@ -1,13 +1,11 @@
 /** Rows of the request log as values of its tables, and back. Fast path: each request pays for {@link rowValues}. */
-import { idOf, requestHash } from "./log-ids.ts";
+import { requestHash } from "./log-ids.ts";
 import type { LogAttempt, LogContent, LogEntry, LogRow } from "./log-store.ts";
 import {
   type ContentTable,
-  type ProfileTable,
   type ProfileValues,
   profileColumns,
   type RequestView,
-  type RowTable,
   type RowValues,
   rowColumns,
 } from "./log-tables.ts";
@@ -123,23 +121,40 @@ export function readContent({ request, answer, sealed }: ContentTable): LogConte
   return { request, answer, sealed: sealed !== 0 };
 }
 
-type OwnColumn = Exclude<
-  keyof RowTable,
-  "seq" | "profile" | "request_hash" | "attempt_start_ms" | "attempt_ms" | "attempt_span_id" | "attempts"
+/** What of a view's row is its request's, but for its id. */
+export type RequestColumns = Omit<
+  RequestView,
+  | "seq"
+  | "profile"
+  | "request_hash"
+  | "choice"
+  | "attempt_start_ms"
+  | "attempt_ms"
+  | "attempt_span_id"
+  | "attempts"
+  | "stem"
 >;
 
-export function readRow(table: RequestView): LogRow {
+export function readRow(id: string, table: RequestColumns): LogRow {
   return {
-    id: idOf(table.stem, table.seq),
-    ...readProfile(table),
-    ...readOwn(table),
-    totalTokens: table.total_tokens,
-  };
-}
-
-/** What of a row is its profile's. */
-export function readProfile(table: Omit<ProfileTable, "used_from" | "used_until" | "choice">) {
-  return {
+    id,
+    requestId: table.request_id,
+    arrivedAt: table.arrived_at,
+    durationMs: table.duration_ms,
+    upstreamMs: table.upstream_ms,
+    firstEventMs: table.first_event_ms,
+    message: table.message,
+    inputTokens: table.input_tokens,
+    outputTokens: table.output_tokens,
+    cacheReadTokens: table.cache_read_tokens,
+    cacheWriteTokens: table.cache_write_tokens,
+    costMicroUsd: table.cost_micro_usd,
+    cacheSimilarity: table.cache_similarity,
+    cacheEntryId: table.cache_entry_id,
+    dimensions: table.dimensions === null ? [] : readDimensions(table.dimensions),
+    session: table.session,
+    traceId: table.trace_id,
+    spanId: table.span_id,
     operation: table.operation,
     streams: table.streams !== 0,
     askedModel: table.asked_model,
@@ -165,29 +180,7 @@ export function readProfile(table: Omit<ProfileTable, "used_from" | "used_until"
     cacheKind: table.cache_kind,
     cacheReason: table.cache_reason,
     limit: table.limit_name,
-  };
-}
-
-/** What of a row is its own, but for its id and attempts. */
-export function readOwn(table: Pick<RowTable, OwnColumn>) {
-  return {
-    requestId: table.request_id,
-    arrivedAt: table.arrived_at,
-    durationMs: table.duration_ms,
-    upstreamMs: table.upstream_ms,
-    firstEventMs: table.first_event_ms,
-    message: table.message,
-    inputTokens: table.input_tokens,
-    outputTokens: table.output_tokens,
-    cacheReadTokens: table.cache_read_tokens,
-    cacheWriteTokens: table.cache_write_tokens,
-    costMicroUsd: table.cost_micro_usd,
-    cacheSimilarity: table.cache_similarity,
-    cacheEntryId: table.cache_entry_id,
-    dimensions: table.dimensions === null ? [] : readDimensions(table.dimensions),
-    session: table.session,
-    traceId: table.trace_id,
-    spanId: table.span_id,
+    totalTokens: table.total_tokens,
   };
 }
 
@@ -195,21 +188,20 @@ export function readAttempts(table: RequestView): readonly LogAttempt[] {
   // As it was written above.
   if (table.attempts !== null) return JSON.parse(table.attempts) as LogAttempt[];
   if (table.attempt_start_ms === null || table.attempt_ms === null) return [];
-  const { provider, model, keyId, keyName, fallbackIndex, status, outcome, errorType, errorClass } = readProfile(table);
-  if (provider === null || keyId === null || keyName === null) return [];
+  if (table.provider === null || table.key_id === null || table.key_name === null) return [];
   return [
     {
-      provider,
-      model,
-      keyId,
-      keyName,
-      fallbackIndex,
+      provider: table.provider,
+      model: table.model,
+      keyId: table.key_id,
+      keyName: table.key_name,
+      fallbackIndex: table.fallback_index,
       startedAfterMs: table.attempt_start_ms,
       durationMs: table.attempt_ms,
-      status,
-      outcome,
-      errorType,
-      errorClass,
+      status: table.status,
+      outcome: readOutcome(table.outcome),
+      errorType: table.error_type,
+      errorClass: table.error_class,
       choice: table.choice,
       spanId: table.attempt_span_id,
     },

@@ -76,6 +76,12 @@ export function conditionsOf(eb: ExpressionBuilder<LogTables, "requests">, filte
   return eb.and(conditions);
 }
 
+/** The filter for what is behind a time: as a bound of its own it would be one more, and an index goes by one. */
+export function upTo(filter: LogFilter, arrivedAt: number, descending: boolean): LogFilter {
+  if (!descending) return { ...filter, from: Math.max(filter.from ?? arrivedAt, arrivedAt) };
+  return { ...filter, to: Math.min(filter.to ?? arrivedAt + 1, arrivedAt + 1) };
+}
+
 function profileConditions({ fields, rules }: LogFilter): RawBuilder<unknown>[] {
   const conditions: RawBuilder<unknown>[] = [];
   for (const field of choosable) {

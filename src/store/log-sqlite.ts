@@ -2,7 +2,7 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { type Kysely, type SqlBool, type SqliteDatabase, sql } from "kysely";
 import { carryOver, hasOldRows } from "./log-carry.ts";
-import { apartBy, columnOf, conditionsOf, sums, withRequestId } from "./log-conditions.ts";
+import { apartBy, columnOf, conditionsOf, sums, upTo, withRequestId } from "./log-conditions.ts";
 import { idOf } from "./log-ids.ts";
 import { valuesOf } from "./log-memory.ts";
 import { logMigrations } from "./log-migrations.ts";
@@ -279,12 +279,6 @@ class SqliteLog implements LogStore {
 
 function idIn({ stem, seq }: { readonly stem: string; readonly seq: number }): string {
   return idOf(stem, seq);
-}
-
-/** The filter for what is behind a time: as a bound of its own it would be one more, and an index goes by one. */
-function upTo(filter: LogFilter, arrivedAt: number, descending: boolean): LogFilter {
-  if (!descending) return { ...filter, from: Math.max(filter.from ?? arrivedAt, arrivedAt) };
-  return { ...filter, to: Math.min(filter.to ?? arrivedAt + 1, arrivedAt + 1) };
 }
 
 async function countSome(db: Kysely<LogTables>, filter: LogFilter): Promise<number> {

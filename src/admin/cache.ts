@@ -74,6 +74,7 @@ async function overview(cache: CacheControl): Promise<Document> {
     expired: stats.expired,
     bytes_on_disk: stats.journalBytes,
     problem: stats.problem,
+    unsearched: stats.unsearched,
     partition_count: stats.partitionCount,
     partitions: partitions.map((partition) => ({
       partition: partition.partition,

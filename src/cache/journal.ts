@@ -43,6 +43,8 @@ const keptAside = 2;
 /** Takes a record that was read, and the number of its file; false for one that makes no sense. */
 export type Replay = (record: unknown, file: number) => boolean;
 
+type FileState = "whole" | "foreign" | "other" | "damaged";
+
 export class Journal {
   readonly #folder: string;
   readonly #onProblem: (message: string) => void;
@@ -86,11 +88,11 @@ export class Journal {
   }
 
   /**
-   * Reads all files, the oldest first. Never throws: what cannot be read is reported.
+   * Reads all files, the oldest first, in steps of one record each. Never throws: what cannot be read is reported.
    *
    * @param startOver everything that was replayed so far does not count any more
    */
-  load(replay: Replay, startOver: () => void): void {
+  *loading(replay: Replay, startOver: () => void): Generator<void, void, void> {
     try {
       mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
       const numbers = readdirSync(this.#folder)
@@ -99,7 +101,7 @@ export class Journal {
         .sort((a, b) => a - b);
       this.#current = (numbers.at(-1) ?? 0) + 1;
       for (const number of numbers) {
-        const state = this.#read(number, number === numbers.at(-1), replay);
+        const state = yield* this.#read(number, number === numbers.at(-1), replay);
         if (state === "damaged") {
           startOver();
           for (const older of this.#files.keys()) this.remove(older);
@@ -114,13 +116,13 @@ export class Journal {
     }
   }
 
-  #read(number: number, newest: boolean, replay: Replay): "whole" | "foreign" | "other" | "damaged" {
+  *#read(number: number, newest: boolean, replay: Replay): Generator<void, FileState, void> {
     const bytes = readFileSync(this.#path(number));
     const [head, other] = this.#key === null ? [plainHead, sealedHead] : [sealedHead, plainHead];
     const start = bytes.subarray(0, headBytes);
     if (start.equals(other)) return "other";
     if (!start.equals(head)) return "foreign";
-    const end = readRecords(bytes, (payload) => {
+    const end = yield* readRecords(bytes, (payload) => {
       const opened = this.#open(payload, number);
       return opened !== undefined && understood(opened, (record) => replay(record, number));
     });
@@ -257,11 +259,13 @@ export class Journal {
   }
 }
 
+interface End {
+  readonly kind: "whole" | "torn" | "damaged";
+  readonly at: number;
+}
+
 /** How far a file can be read: to its end, to a record that the end cuts off, or to one that is not as it was written. */
-function readRecords(
-  bytes: Buffer,
-  take: (payload: Uint8Array) => boolean,
-): { readonly kind: "whole" | "torn" | "damaged"; readonly at: number } {
+function* readRecords(bytes: Buffer, take: (payload: Uint8Array) => boolean): Generator<void, End, void> {
   let at = headBytes;
   while (at < bytes.byteLength) {
     if (at + recordHead > bytes.byteLength) return { kind: "torn", at };
@@ -271,6 +275,7 @@ function readRecords(
     if (payload.byteLength !== length) return { kind: "torn", at };
     if (crc32(payload) !== sum || !take(payload)) return { kind: "damaged", at };
     at += recordHead + length;
+    yield;
   }
   return { kind: "whole", at };
 }

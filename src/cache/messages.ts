@@ -131,6 +131,8 @@ export interface OwnerStats {
   readonly journalBytes: number;
   /** What went wrong last: with the disk, or with the embedder. */
   readonly problem: string | null;
+  /** Entries that only equal requests find, until the graphs have them. */
+  readonly unsearched: number;
   readonly partitionCount: number;
   /** The hundred with the most entries. */
   readonly partitions: readonly PartitionStats[];

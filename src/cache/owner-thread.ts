@@ -39,6 +39,11 @@ export interface OwnerStart {
 
 /** So many messages may be with the worker at a time: most are over at once, but a local model takes its time. */
 const tasksAtATime = 64;
+/**
+ * Nearly everything that the thread makes is to stay, and is moved when the young are collected: little at a time, so that
+ * nobody waits for it. Mebibytes.
+ */
+const youngMib = 4;
 /** The longest that saving may hold up the end of the process. Milliseconds. */
 const closeMs = 2000;
 
@@ -51,6 +56,7 @@ export function startOwner({ filename, execArgv, config, folder, key = null, onP
     concurrentTasksPerWorker: tasksAtATime,
     // Between tasks the default stops the thread, and with it the timers that save entries and build graphs.
     atomics: "disabled",
+    resourceLimits: { maxYoungGenerationSizeMb: youngMib },
   });
   // What happens between two tasks; a failed task is its sender's.
   pool.on("error", (error) => onProblem(`the cache's thread failed: ${String(error)}`));

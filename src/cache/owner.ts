@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import { type Embedder, type EmbeddingSettings, embedsAtOwner, lexicalEmbedder, spaceOf, within } from "./embedder.ts";
-import { type Entry, entryFields, type Question, readEntry } from "./entry.ts";
+import { type Entry, entryFields, isDigest, type Question, readEntry } from "./entry.ts";
 import { compare } from "./gate.ts";
 import { HitCounts } from "./hit-counts.ts";
 import { Journal } from "./journal.ts";
@@ -12,16 +12,19 @@ import { loadLocalEmbedder } from "./local-embedder.ts";
 import {
   type Answer,
   type EntryInfo,
+  type Filter,
   type Find,
   type List,
   type Message,
   type OwnerStats,
-  type PartitionStats,
   type Put,
   packAnswer,
   readMessage,
 } from "./messages.ts";
 import { checkedVector, PartitionIndex } from "./partition-index.ts";
+import { PartitionSums } from "./partition-sums.ts";
+import type { Segment } from "./segment.ts";
+import { inTurns } from "./slices.ts";
 import { EntryStore, type Limits, matches, type Slot } from "./store.ts";
 import { analyse } from "./tokens.ts";
 
@@ -36,8 +39,12 @@ export interface OwnerSettings extends Limits {
 /** So many neighbours are shown to the gate. */
 const candidates = 8;
 /** How long graphs are built without a pause, and how long the pause is. Milliseconds. */
-const buildMs = 4;
-const pauseMs = 4;
+const buildMs = 2;
+const pauseMs = 2;
+/** A folder that is read in this time is read before anything is answered; a larger one in turns. Milliseconds. */
+const loadMs = 20;
+/** So many entries wait until the folder has been read; more are not kept. */
+const mostEarly = 256;
 /** How often entries that are over are looked for. Milliseconds. */
 const sweepMs = 10_000;
 /** The disk may hold this many times what is alive, and so much beside. */
@@ -54,6 +61,11 @@ export class IndexOwner {
   readonly #journal: Journal | undefined;
   /** By partition. They hold vectors of the embedder in force only. */
   readonly #indexes = new Map<string, PartitionIndex>();
+  /** Those of them whose segments have to be built or emptied. */
+  readonly #unfinished = new Set<PartitionIndex>();
+  /** Segments that are to be freed. */
+  readonly #buried: Segment[] = [];
+  readonly #sums = new PartitionSums();
   /** How many living entries each file of the journal has. */
   readonly #living = new Map<number, number>();
   readonly #counts = new HitCounts();
@@ -61,11 +73,15 @@ export class IndexOwner {
   #epoch = 0;
   #embedder: Promise<Embedder> | undefined;
   #problem: string | null = null;
-  #loading = false;
+  #loading: Promise<void> | undefined;
+  #early = 0;
+  #closed = false;
   #building: NodeJS.Timeout | undefined;
-  readonly #sweeping: NodeJS.Timeout;
+  #shrinking = false;
+  #sweeping = false;
+  readonly #sweeps: NodeJS.Timeout;
 
-  /** Reads what the folder holds. */
+  /** Reads what the folder holds. Until all of it is read, nothing is found. */
   constructor(settings: OwnerSettings, now: () => number = Date.now) {
     this.#settings = settings;
     this.#space = spaceOf(settings.embedding);
@@ -79,7 +95,7 @@ export class IndexOwner {
       this.#journal = new Journal(join(settings.folder, "cache"), onProblem, settings.key);
       this.#load(this.#journal);
     }
-    this.#sweeping = setInterval(() => void this.#sweep(), sweepMs).unref();
+    this.#sweeps = setInterval(() => void this.#sweep(), sweepMs).unref();
   }
 
   /** Puts other settings in force; the folder stays. Entries of another embedder remain, for equal requests. */
@@ -87,13 +103,16 @@ export class IndexOwner {
     const before = JSON.stringify(this.#settings.embedding);
     this.#settings = { ...settings, folder: this.#settings.folder, key: this.#settings.key };
     this.#store.resize(settings);
+    this.#shrinkLater();
     if (JSON.stringify(settings.embedding) === before) return;
     this.#embedder = this.#openEmbedder();
     const space = spaceOf(settings.embedding);
     if (space === this.#space) return;
     this.#space = space;
     this.#dropIndexes();
-    for (const slot of this.#store.slots()) this.#index(slot);
+    void inTurns([...this.#store.slots()], (slot) => {
+      if (!this.#closed && this.#store.has(slot)) this.#index(slot);
+    });
   }
 
   /** @throws (as a rejection) Error for bytes that are no message */
@@ -102,27 +121,29 @@ export class IndexOwner {
   }
 
   async answer(message: Message): Promise<Answer> {
+    if (this.#loading !== undefined) {
+      // A later record may say that an entry has gone: who asks now is not kept waiting.
+      if (message.op === "find") return { kind: "none" };
+      if (message.op === "put") return { kind: "done", count: this.#putLater(message, this.#loading) ? 1 : 0 };
+      await this.#loading;
+    }
     switch (message.op) {
       case "find":
         return this.#find(message);
       case "put":
-        return { kind: "done", count: (await this.#put(message)) ? 1 : 0 };
+        return { kind: "done", count: (await this.#put(message, this.#epoch)) ? 1 : 0 };
       case "touch":
         for (const [exact, times] of message.served) {
           const slot = this.#store.get(exact, this.#now());
           if (slot !== undefined) this.#count(slot, "direct", times);
         }
         return { kind: "done", count: message.served.length };
-      case "forget": {
-        this.#epoch++;
-        const count = this.#store.forget(message.filter);
-        await this.#journal?.flush();
-        return { kind: "done", count };
-      }
+      case "forget":
+        return { kind: "done", count: await this.#forget(message.filter) };
       case "list":
         return this.#list(message);
       case "stats":
-        return { kind: "stats", stats: this.#stats() };
+        return { kind: "stats", stats: await this.#stats() };
       case "flush":
         await this.#journal?.flush();
         return { kind: "done", count: 0 };
@@ -130,15 +151,20 @@ export class IndexOwner {
   }
 
   async close(): Promise<void> {
-    clearInterval(this.#sweeping);
+    this.#closed = true;
+    clearInterval(this.#sweeps);
     clearTimeout(this.#building);
+    await this.#loading;
     await this.#journal?.close();
     this.#dropIndexes();
+    clearTimeout(this.#building);
+    for (const segment of this.#buried.splice(0)) segment.free();
   }
 
   #dropIndexes(): void {
     for (const index of this.#indexes.values()) index.clear();
     this.#indexes.clear();
+    this.#unfinished.clear();
   }
 
   async #find(find: Find): Promise<Answer> {
@@ -185,23 +211,54 @@ export class IndexOwner {
     this.#counts.hit(slot.entry.partition, hit, times, slot.entry.tokens);
   }
 
-  #list({ filter, limit, offset, content }: List): Answer {
+  async #list({ filter, limit, offset, content }: List): Promise<Answer> {
     const entries: EntryInfo[] = [];
     let total = 0;
-    for (const { entry, bytes, hits } of this.#store.slots()) {
-      if (!matches(entry, filter) || entry.expiresAt <= this.#now()) continue;
+    await inTurns(this.#meant(filter), (slot) => {
+      const { entry, bytes, hits } = slot;
+      if (!matches(entry, filter) || entry.expiresAt <= this.#now() || !this.#store.has(slot)) return;
       total++;
-      if (total <= offset || entries.length >= limit) continue;
+      if (total <= offset || entries.length >= limit) return;
       const { exact: id, answer, question, mayShow, ...shown } = entry;
       const said = { question: question?.text ?? null, answer: Buffer.from(answer).toString("utf8") };
       const isSemantic = question !== undefined;
       entries.push({ id, ...shown, bytes, hits, isSemantic, ...(content && mayShow && { content: said }) });
-    }
+    });
     return { kind: "entries", entries, total };
   }
 
-  async #put({ entry, embed }: Put): Promise<boolean> {
+  /** What is put while this goes on is newer than the wish to forget. */
+  async #forget(filter: Filter): Promise<number> {
+    this.#epoch++;
+    let count = 0;
+    await inTurns(this.#meant(filter), (slot) => {
+      if (matches(slot.entry, filter) && this.#store.drop(slot)) count++;
+    });
+    await this.#journal?.flush();
+    return count;
+  }
+
+  /** The slots among which those are that a filter means, as they are now: serving them changes their order. */
+  #meant(filter: Filter): readonly Slot[] {
+    if (!("id" in filter) || !isDigest(filter.id)) return [...this.#store.slots()];
+    const slot = this.#store.peek(filter.id);
+    return slot === undefined ? [] : [slot];
+  }
+
+  #putLater(put: Put, loaded: Promise<void>): boolean {
+    if (this.#early >= mostEarly) return false;
+    this.#early++;
     const epoch = this.#epoch;
+    void loaded
+      .then(() => this.#put(put, epoch))
+      .catch((error: unknown) => {
+        this.#problem = `an entry could not be kept: ${textOf(error)}`;
+      });
+    return true;
+  }
+
+  /** @param epoch of when it was to be put */
+  async #put({ entry, embed }: Put, epoch: number): Promise<boolean> {
     const question = embed === undefined ? this.#checked(entry.question) : await this.#question(embed);
     if (epoch !== this.#epoch) return false;
     const whole = { ...entry, question };
@@ -229,7 +286,7 @@ export class IndexOwner {
       );
       return { space: embedder.space, vector };
     } catch (error) {
-      this.#problem = `a text could not be embedded: ${error instanceof Error ? error.message : String(error)}`;
+      this.#problem = `a text could not be embedded: ${textOf(error)}`;
       return undefined;
     }
   }
@@ -249,8 +306,10 @@ export class IndexOwner {
     const slot = this.#store.put(entry, file, this.#now());
     if (slot === undefined) return false;
     this.#living.set(file, (this.#living.get(file) ?? 0) + 1);
-    if (!this.#loading) this.#journal?.append([1, entryFields(entry)]);
+    this.#sums.add(slot);
+    if (this.#loading === undefined) this.#journal?.append([1, entryFields(entry)]);
     this.#index(slot);
+    this.#shrinkLater();
     return true;
   }
 
@@ -258,34 +317,51 @@ export class IndexOwner {
     if (question === undefined || question.space !== this.#space) return;
     let index = this.#indexes.get(partition);
     if (index === undefined) {
-      index = new PartitionIndex(this.#settings.embedding.dimension);
+      index = new PartitionIndex(this.#settings.embedding.dimension, (segment) => this.#bury(segment));
       this.#indexes.set(partition, index);
     }
+    if (index.has(id)) return;
     index.add(id, question.vector);
-    if (index.unfinished) this.#buildLater();
+    this.#finishLater(index);
   }
 
   #onRemove(slot: Slot): void {
     this.#living.set(slot.file, (this.#living.get(slot.file) ?? 1) - 1);
+    this.#sums.remove(slot);
     const { exact, partition, expiresAt } = slot.entry;
     // An entry that is over stays over, on the disk as well.
-    if (!this.#loading && expiresAt > this.#now()) this.#journal?.append([0, exact]);
+    if (this.#loading === undefined && expiresAt > this.#now()) this.#journal?.append([0, exact]);
     const index = this.#indexes.get(partition);
     if (index === undefined) return;
     index.remove(slot.id);
+    this.#finishLater(index);
     if (index.size === 0) {
       index.clear();
+      this.#unfinished.delete(index);
       this.#indexes.delete(partition);
     }
   }
 
   #load(journal: Journal): void {
-    this.#loading = true;
-    journal.load(
+    const steps = journal.loading(
       (record, file) => this.#replay(record, file),
-      () => this.#store.forget({ all: true }),
+      () => this.#store.clear(),
     );
-    this.#loading = false;
+    let done: () => void = () => undefined;
+    this.#loading = new Promise((resolve) => {
+      done = resolve;
+    });
+    const go = (ms: number): void => {
+      const until = performance.now() + ms;
+      while (!this.#closed && steps.next().done !== true) {
+        if (performance.now() < until) continue;
+        setImmediate(go, buildMs);
+        return;
+      }
+      this.#loading = undefined;
+      done();
+    };
+    go(loadMs);
   }
 
   /** @returns false for a record that makes no sense */
@@ -305,63 +381,91 @@ export class IndexOwner {
   }
 
   /** Appends the entries of a file again, so that it is not needed any more. */
-  #rewrite(journal: Journal, file: number): void {
-    this.#living.delete(file);
-    for (const slot of this.#store.slots()) {
-      if (slot.file !== file) continue;
+  async #rewrite(journal: Journal, file: number): Promise<void> {
+    await inTurns([...this.#store.slots()], (slot) => {
+      if (slot.file !== file || this.#closed || !this.#store.has(slot)) return;
       slot.file = journal.current;
       this.#living.set(slot.file, (this.#living.get(slot.file) ?? 0) + 1);
       journal.append([1, entryFields(slot.entry)]);
-    }
+    });
+  }
+
+  #bury(segment: Segment): void {
+    this.#buried.push(segment);
+    this.#buildLater();
+  }
+
+  #finishLater(index: PartitionIndex): void {
+    if (!index.unfinished) return;
+    this.#unfinished.add(index);
+    this.#buildLater();
   }
 
   #buildLater(): void {
     this.#building ??= setTimeout(() => {
       this.#building = undefined;
-      const until = performance.now() + buildMs;
-      let more = false;
-      for (const index of this.#indexes.values()) {
-        if (!index.unfinished) continue;
-        if (performance.now() < until) index.build(until);
-        more ||= index.unfinished;
-      }
-      if (more) this.#buildLater();
+      if (this.#build()) this.#buildLater();
     }, pauseMs).unref();
   }
 
+  /** @returns whether there is more to do */
+  #build(): boolean {
+    const segment = this.#buried.pop();
+    if (segment !== undefined) {
+      // Takes as long as a turn of building.
+      segment.free();
+      return true;
+    }
+    const until = performance.now() + buildMs;
+    for (const index of this.#unfinished) {
+      index.build(until);
+      // What is not finished goes behind the others.
+      this.#unfinished.delete(index);
+      if (index.unfinished) this.#unfinished.add(index);
+      if (performance.now() >= until) break;
+    }
+    return this.#unfinished.size > 0 || this.#buried.length > 0;
+  }
+
+  #shrinkLater(): void {
+    if (this.#shrinking || !this.#store.isOver) return;
+    this.#shrinking = true;
+    setImmediate(() => {
+      this.#shrinking = false;
+      if (this.#closed) return;
+      this.#store.shrink();
+      this.#shrinkLater();
+    });
+  }
+
   async #sweep(): Promise<void> {
-    this.#store.dropExpired(this.#now());
-    const journal = this.#journal;
-    if (journal === undefined) return;
+    if (this.#sweeping || this.#loading !== undefined) return;
+    this.#sweeping = true;
+    await inTurns(this.#store.slots(), (slot) => {
+      if (!this.#closed) this.#store.dropExpired(slot, this.#now());
+    });
+    if (this.#journal !== undefined && !this.#closed) await this.#tidy(this.#journal);
+    this.#sweeping = false;
+  }
+
+  /** Removes files that nothing lives in any more, and the oldest ones where all of them are too large. */
+  async #tidy(journal: Journal): Promise<void> {
     const room = this.#store.bytes * journalRatio + journalSpare;
-    for (let file = journal.oldest; file !== undefined; file = journal.oldest) {
+    for (let file = journal.oldest; file !== undefined && !this.#closed; file = journal.oldest) {
       if ((this.#living.get(file) ?? 0) > 0) {
         if (journal.bytes <= room) return;
-        this.#rewrite(journal, file);
+        await this.#rewrite(journal, file);
         // Not before what was in it is safely in another one.
         await journal.flush();
+        if (this.#closed) return;
       }
       this.#living.delete(file);
       journal.remove(file);
     }
   }
 
-  #stats(): OwnerStats {
-    const partitions = new Map<string, PartitionStats>();
-    for (const { entry, bytes } of this.#store.slots()) {
-      const { partition, virtualKey, cacheKey, provider, model } = entry;
-      const sum = partitions.get(partition);
-      partitions.set(partition, {
-        partition,
-        virtualKey,
-        cacheKey,
-        provider,
-        model,
-        entries: (sum?.entries ?? 0) + 1,
-        bytes: (sum?.bytes ?? 0) + bytes,
-        ...this.#counts.of(partition),
-      });
-    }
+  async #stats(): Promise<OwnerStats> {
+    const partitions = await this.#sums.largest(this.#counts);
     const { directHits, semanticHits, misses, saved } = this.#counts.all;
     return {
       entries: this.#store.size,
@@ -376,10 +480,15 @@ export class IndexOwner {
       expired: this.#store.expired,
       journalBytes: this.#journal?.bytes ?? 0,
       problem: this.#problem,
-      partitionCount: partitions.size,
-      partitions: [...partitions.values()].sort((a, b) => b.entries - a.entries).slice(0, 100),
+      unsearched: [...this.#unfinished].reduce((sum, index) => sum + index.unsearched, 0),
+      partitionCount: this.#sums.count,
+      partitions,
     };
   }
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** A vector from the disk, which nobody has checked. */

@@ -1,27 +1,27 @@
 /**
  * Nearest neighbours among the vectors of one partition.
  *
- *     add ──► fresh (scanned) ──► backlog (waits) ──► graph (hnswlib)
+ *     add ──► fresh (scanned) ──► backlog (waits) ──► segments (graphs of a fixed size)
+ *                                                       │ more hidden than shown
+ *                                                       └──► the next segment
  *
- * Small partitions are scanned, which is exact. A larger one has a graph, into which vectors move in small steps, so that
- * no search waits for a graph to be built. Searching looks at the graph and at what is fresh. Only when vectors come faster
- * than the graph grows, or all at once after a restart, some wait unseen: a scan of all of them would keep everybody
- * waiting. The graph cannot forget, only hide: when more is hidden than shown, it is thrown away and built again.
+ * Small partitions are scanned, which is exact. A larger one has graphs, into which vectors move in small steps, so that
+ * no search waits for a graph to be built. Searching looks at all graphs and at what is fresh. Only when vectors come faster
+ * than the graphs grow, or all at once after a restart, some wait unseen: a scan of all of them would keep everybody
+ * waiting. What is shown of a graph that is mostly hidden moves into another one, and can be found all the while.
  *
- * What hnswlib-node does with wrong input reaches from silence to the end of the process. So it gets plain arrays of finite
- * numbers of one length, fresh labels, never a filter, never a file, and room before each addition. The vectors here are
- * the truth; the graph can always be made again from them.
+ * The vectors here are the truth; the graphs can always be made again from them.
  */
-import type { HierarchicalNSW } from "hnswlib-node";
-import hnswlib from "hnswlib-node";
+import { Segment } from "./segment.ts";
 
 /** From this many vectors on, a graph answers faster than a scan. `npx tsx bench/cache-speed.ts` prints both. */
 const graphFrom = 200;
-const graphSettings = { m: 16, efConstruction: 100, randomSeed: 100 } as const;
-const searchWidth = 64;
-/** As many as a scan of a few milliseconds has time for. */
-const mostFresh = 4000;
-/** Hidden vectors make searching slower; below this many it is not worth building the graph again. */
+/** A segment has room for three times as many vectors as all before it, within these. Larger ones take long to free. */
+const leastCapacity = 512;
+const mostCapacity = 16_384;
+/** As many as a scan of a millisecond has time for. */
+const mostFresh = 2048;
+/** Hidden vectors make searching slower; below this many it is not worth emptying the segment. */
 const minHidden = 200;
 
 /** A found vector and its cosine similarity, -1 to 1. */
@@ -54,20 +54,26 @@ export function checkedVector(vector: ArrayLike<number>, dimension: number): Flo
 
 export class PartitionIndex {
   readonly #dimension: number;
+  readonly #bury: (segment: Segment) => void;
   /** Every vector, by id. */
   readonly #vectors = new Map<number, Float32Array>();
-  /** Ids that the graph does not have yet, the newest ones. */
+  /** Ids that no segment has yet, the newest ones. */
   readonly #fresh = new Set<number>();
   /** Older ones. */
   readonly #backlog = new Set<number>();
-  #graph: HierarchicalNSW | undefined;
-  #capacity = 0;
-  /** The graph's labels count up from 0 and are never used twice; undefined is a hidden one. */
-  #idOfLabel: (number | undefined)[] = [];
-  #labelOfId = new Map<number, number>();
+  /** By number; they count up and are never used twice. Vectors go into the last one. */
+  readonly #segments = new Map<number, Segment>();
+  #open: [number: number, segment: Segment] | undefined;
+  #lastSegment = 0;
+  /** Segments that are being emptied. */
+  readonly #emptying = new Set<number>();
+  /** Where each id is: the segment's number times {@link mostCapacity}, and its label. */
+  readonly #places = new Map<number, number>();
 
-  constructor(dimension: number) {
+  /** @param bury takes a segment that is not needed any more, to free it when there is time; by default that is now */
+  constructor(dimension: number, bury: (segment: Segment) => void = (segment) => segment.free()) {
     this.#dimension = dimension;
+    this.#bury = bury;
   }
 
   get size(): number {
@@ -76,11 +82,18 @@ export class PartitionIndex {
 
   /** True when {@link build} has work to do. */
   get unfinished(): boolean {
-    return this.#waiting > 0 && (this.#graph !== undefined || this.#vectors.size >= graphFrom);
+    if (this.#emptying.size > 0) return true;
+    const waiting = this.#fresh.size + this.#backlog.size;
+    return waiting > 0 && (this.#segments.size > 0 || this.#vectors.size >= graphFrom);
   }
 
-  get #waiting(): number {
-    return this.#fresh.size + this.#backlog.size;
+  /** How many vectors no search sees yet. */
+  get unsearched(): number {
+    return this.#backlog.size;
+  }
+
+  has(id: number): boolean {
+    return this.#vectors.has(id);
   }
 
   /**
@@ -91,10 +104,6 @@ export class PartitionIndex {
     if (this.#vectors.has(id)) throw new Error(`the id ${id} is taken`);
     if (vector.length !== this.#dimension) throw new BadVector(`the index holds vectors of ${this.#dimension} numbers`);
     this.#vectors.set(id, vector);
-    this.#wait(id);
-  }
-
-  #wait(id: number): void {
     this.#fresh.add(id);
     if (this.#fresh.size <= mostFresh) return;
     for (const oldest of this.#fresh) {
@@ -106,13 +115,14 @@ export class PartitionIndex {
 
   remove(id: number): void {
     if (!this.#vectors.delete(id) || this.#fresh.delete(id) || this.#backlog.delete(id)) return;
-    const label = this.#labelOfId.get(id);
-    if (label === undefined) return;
-    this.#labelOfId.delete(id);
-    this.#idOfLabel[label] = undefined;
-    this.#graph?.markDelete(label);
-    const hidden = this.#idOfLabel.length - this.#labelOfId.size;
-    if (hidden > Math.max(minHidden, this.#labelOfId.size)) this.#startOver();
+    const place = this.#places.get(id);
+    if (place === undefined) return;
+    this.#places.delete(id);
+    const number = Math.floor(place / mostCapacity);
+    const segment = this.#segments.get(number);
+    if (segment === undefined) return;
+    segment.hide(place % mostCapacity);
+    if (segment.hidden > Math.max(minHidden, segment.shown)) this.#empty(number, segment);
   }
 
   /**
@@ -127,71 +137,76 @@ export class PartitionIndex {
       if (other !== undefined) keepBest(found, count, id, dot(vector, other));
     };
     for (const id of this.#fresh) look(id);
-    const asked = Math.min(count, this.#labelOfId.size);
-    if (this.#graph === undefined || asked === 0) return found;
-    this.#graph.setEf(Math.max(searchWidth, asked));
-    for (const label of this.#graph.searchKnn(Array.from(vector), asked).neighbors) {
-      const id = this.#idOfLabel[label];
-      if (id !== undefined) look(id);
-    }
+    if (this.#segments.size === 0) return found;
+    const numbers = Array.from(vector);
+    for (const segment of this.#segments.values()) for (const id of segment.search(numbers, count)) look(id);
     return found;
   }
 
   /**
-   * Moves vectors into the graph, the oldest first, until the time is over.
+   * Moves vectors into segments, the oldest first, until the time is over.
    *
    * @param until on the clock of `performance.now()`
    */
   build(until: number): void {
     if (!this.unfinished) return;
-    const graph = this.#graphWithRoom(this.#idOfLabel.length + this.#waiting);
     for (const queue of [this.#backlog, this.#fresh]) {
       for (const id of queue) {
         queue.delete(id);
-        this.#move(id, graph);
+        this.#move(id);
         if (performance.now() >= until) return;
       }
     }
+    for (const number of this.#emptying) {
+      const segment = this.#segments.get(number);
+      for (let next = segment?.any(); segment && next !== undefined; next = segment.any()) {
+        const [id, label] = next;
+        segment.hide(label);
+        this.#move(id);
+        if (performance.now() >= until) return;
+      }
+      this.#drop(number);
+    }
   }
 
-  #move(id: number, graph: HierarchicalNSW): void {
-    const vector = this.#vectors.get(id);
-    if (vector === undefined) return;
-    const label = this.#idOfLabel.length;
-    graph.addPoint(Array.from(vector), label);
-    this.#idOfLabel.push(id);
-    this.#labelOfId.set(id, label);
-  }
-
-  /** Gives the graph's memory back. The index is empty afterwards. */
+  /** The index is empty afterwards. */
   clear(): void {
-    this.#dropGraph();
+    for (const number of this.#segments.keys()) this.#drop(number);
     this.#vectors.clear();
+    this.#places.clear();
     this.#fresh.clear();
     this.#backlog.clear();
   }
 
-  #graphWithRoom(needed: number): HierarchicalNSW {
-    const graph = this.#graph ?? new hnswlib.HierarchicalNSW("cosine", this.#dimension);
-    if (this.#graph !== undefined && needed <= this.#capacity) return graph;
-    this.#capacity = Math.ceil(needed * 1.5);
-    if (this.#graph === undefined) graph.initIndex({ maxElements: this.#capacity, ...graphSettings });
-    else graph.resizeIndex(this.#capacity);
-    this.#graph = graph;
-    return graph;
+  #move(id: number): void {
+    const vector = this.#vectors.get(id);
+    if (vector === undefined) return;
+    const [number, segment] = this.#withRoom();
+    this.#places.set(id, number * mostCapacity + segment.add(id, vector));
   }
 
-  /** Its memory is unknown to the garbage collector, which may take its time; a graph for one vector takes its place. */
-  #dropGraph(): void {
-    this.#graph?.initIndex({ maxElements: 1 });
-    this.#graph = undefined;
-    this.#idOfLabel = [];
-    this.#labelOfId = new Map();
+  #withRoom(): [number: number, segment: Segment] {
+    if (this.#open !== undefined && !this.#open[1].isFull) return this.#open;
+    const capacity = Math.min(mostCapacity, Math.max(leastCapacity, 3 * this.#places.size));
+    const number = ++this.#lastSegment;
+    const segment = new Segment(this.#dimension, capacity);
+    this.#segments.set(number, segment);
+    this.#open = [number, segment];
+    return this.#open;
   }
 
-  #startOver(): void {
-    this.#dropGraph();
-    for (const id of this.#vectors.keys()) this.#wait(id);
+  #empty(number: number, segment: Segment): void {
+    if (this.#open?.[0] === number) this.#open = undefined;
+    if (segment.shown === 0) this.#drop(number);
+    else this.#emptying.add(number);
+  }
+
+  #drop(number: number): void {
+    const segment = this.#segments.get(number);
+    if (this.#open?.[0] === number) this.#open = undefined;
+    this.#segments.delete(number);
+    this.#emptying.delete(number);
+    if (segment !== undefined) this.#bury(segment);
   }
 }
 

@@ -19,6 +19,8 @@ export interface Limits {
 
 /** No entry may have more than this share of all bytes. */
 const largestShare = 0.25;
+/** So many entries make room at a time; more would hold up everybody else. */
+const mostEvicted = 256;
 
 export class EntryStore {
   readonly #onRemove: (slot: Slot) => void;
@@ -45,15 +47,30 @@ export class EntryStore {
     return this.#bytes;
   }
 
+  /** There is more than may be: {@link shrink} goes on with it. */
+  get isOver(): boolean {
+    return this.#slots.size > this.#limits.maxEntries || this.#bytes > this.#limits.maxBytes;
+  }
+
   /** The least recently used one first. */
   slots(): Iterable<Slot> {
     return this.#slots.values();
+  }
+
+  /** Whether the slot is still there: one that was looked up a while ago may not be. */
+  has(slot: Slot): boolean {
+    return this.#byId.get(slot.id) === slot;
   }
 
   /** The entry of an equal request, which counts as used. */
   get(exact: string, now: number): Slot | undefined {
     const slot = this.#slots.get(exact);
     return slot === undefined ? undefined : this.#use(slot, now);
+  }
+
+  /** {@link get} without using it; it may be over. */
+  peek(exact: string): Slot | undefined {
+    return this.#slots.get(exact);
   }
 
   /** The entry with an id, which counts as used only by {@link get}. */
@@ -71,35 +88,43 @@ export class EntryStore {
     this.#slots.set(entry.exact, slot);
     this.#byId.set(slot.id, slot);
     this.#bytes += bytes;
-    this.#shrink();
+    this.shrink();
     return slot;
   }
 
   remove(exact: string): boolean {
     const slot = this.#slots.get(exact);
-    if (slot === undefined) return false;
+    return slot !== undefined && this.drop(slot);
+  }
+
+  /** @returns false when it was not there any more */
+  drop(slot: Slot): boolean {
+    if (!this.has(slot)) return false;
     this.#remove(slot);
     return true;
   }
 
-  /** @returns how many went */
-  forget(filter: Filter): number {
-    let count = 0;
-    for (const slot of this.#slots.values()) {
-      if (!matches(slot.entry, filter)) continue;
-      this.#remove(slot);
-      count++;
-    }
-    return count;
+  clear(): void {
+    for (const slot of this.#slots.values()) this.#remove(slot);
   }
 
-  dropExpired(now: number): void {
-    for (const slot of this.#slots.values()) if (slot.entry.expiresAt <= now) this.#expire(slot);
+  dropExpired(slot: Slot, now: number): void {
+    if (slot.entry.expiresAt <= now && this.has(slot)) this.#expire(slot);
   }
 
   resize(limits: Limits): void {
     this.#limits = limits;
-    this.#shrink();
+    this.shrink();
+  }
+
+  /** Evicts what is too much, up to {@link mostEvicted}. */
+  shrink(): void {
+    let left = mostEvicted;
+    for (const slot of this.#slots.values()) {
+      if (!this.isOver || left-- === 0) return;
+      this.evicted++;
+      this.#remove(slot);
+    }
   }
 
   #use(slot: Slot, now: number): Slot | undefined {
@@ -115,14 +140,6 @@ export class EntryStore {
   #expire(slot: Slot): void {
     this.expired++;
     this.#remove(slot);
-  }
-
-  #shrink(): void {
-    for (const slot of this.#slots.values()) {
-      if (this.#slots.size <= this.#limits.maxEntries && this.#bytes <= this.#limits.maxBytes) return;
-      this.evicted++;
-      this.#remove(slot);
-    }
   }
 
   #remove(slot: Slot): void {

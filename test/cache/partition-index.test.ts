@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { BadVector, checkedVector, PartitionIndex } from "../../src/cache/partition-index.ts";
+import { Segment } from "../../src/cache/segment.ts";
 
 const dimension = 24;
 
@@ -74,6 +75,29 @@ describe("an index", () => {
     expect(index.search(all[0] ?? new Float32Array(dimension), 8).every(({ id }) => id >= 4600)).toBe(true);
   });
 
+  test("finds what is left of a mostly deleted part of it all the while that it moves, and frees that part", () => {
+    const freed: Segment[] = [];
+    const index = new PartitionIndex(dimension, (segment) => freed.push(segment));
+    const all = vectors(3000);
+    for (const [id, vector] of all.entries()) index.add(id, vector);
+    finish(index);
+    for (let id = 0; id < 2048; id++) if (id % 4 !== 0) index.remove(id);
+    const asked = [...all.keys()].filter((id) => id % 16 === 0 || (id >= 2048 && id % 10 === 0));
+    expect(index.unfinished).toBe(true);
+    let steps = 0;
+    for (; index.unfinished; steps++) {
+      index.build(performance.now() - 1);
+      if (steps % 50 === 0) for (const id of asked) expect(firstOf(index, all[id])).toBe(id);
+    }
+    expect(steps).toBeGreaterThan(500);
+    expect(freed.length).toBeGreaterThan(0);
+    for (const id of asked) expect(firstOf(index, all[id])).toBe(id);
+    for (const segment of freed) {
+      expect(segment.shown).toBe(0);
+      segment.free();
+    }
+  });
+
   test("shows the newest at once, and the others as its graph grows, when many come together", () => {
     const { index, all } = filled(9000);
     for (let id = 8000; id < 9000; id += 50) expect(firstOf(index, all[id])).toBe(id);
@@ -89,6 +113,34 @@ describe("an index", () => {
     expect(index.search(all[0] ?? new Float32Array(dimension), 3)).toEqual([]);
     index.add(0, all[1] ?? new Float32Array(dimension));
     expect(firstOf(index, all[1])).toBe(0);
+  });
+});
+
+describe("a part of an index", () => {
+  test("has room for so many and refuses more", () => {
+    const segment = new Segment(dimension, 3);
+    const all = vectors(4);
+    for (const [id, vector] of all.slice(0, 3).entries()) expect(segment.add(id + 10, vector)).toBe(id);
+    expect(segment.isFull).toBe(true);
+    expect(() => segment.add(13, all[3] ?? new Float32Array(dimension))).toThrow(/full/);
+    expect(segment.search(Array.from(all[1] ?? []), 1)).toEqual([11]);
+    segment.free();
+  });
+
+  test("does not find what it hides, and counts it once", () => {
+    const segment = new Segment(dimension, 3);
+    const all = vectors(3);
+    for (const [id, vector] of all.entries()) segment.add(id, vector);
+    segment.hide(0);
+    segment.hide(0);
+    expect([segment.shown, segment.hidden]).toEqual([2, 1]);
+    expect(segment.any()).toEqual([1, 1]);
+    expect(segment.search(Array.from(all[0] ?? []), 3)).not.toContain(0);
+    segment.hide(1);
+    segment.hide(2);
+    expect(segment.any()).toBeUndefined();
+    expect(segment.search(Array.from(all[0] ?? []), 3)).toEqual([]);
+    segment.free();
   });
 });
 

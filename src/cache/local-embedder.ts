@@ -75,7 +75,12 @@ async function loadTokenizer(folder: string): Promise<WordPiece> {
       cause: error,
     });
   }
-  return new WordPiece(vocabulary, await isLowerCase(folder));
+  const lowerCase = await isLowerCase(folder);
+  try {
+    return new WordPiece(vocabulary, lowerCase);
+  } catch (error) {
+    throw new NoLocalEmbedder(`${join(folder, "vocab.txt")}: ${String(error)}`, { cause: error });
+  }
 }
 
 /** Models without the file, or without the setting, are of the lower-case kind. */
@@ -87,20 +92,26 @@ async function isLowerCase(folder: string): Promise<boolean> {
     // The file is optional.
     return true;
   }
-  const settings: unknown = JSON.parse(text);
-  return !(isObject(settings) && settings.do_lower_case === false);
+  try {
+    const settings: unknown = JSON.parse(text);
+    return !(isObject(settings) && settings.do_lower_case === false);
+  } catch (error) {
+    throw new NoLocalEmbedder(`${join(folder, "tokenizer_config.json")}: ${String(error)}`, { cause: error });
+  }
 }
 
 async function openModel(runtime: Runtime, folder: string): Promise<Session> {
-  let failure: unknown;
+  const failures: unknown[] = [];
   for (const file of [join(folder, "model.onnx"), join(folder, "onnx", "model.onnx")]) {
     try {
       return await runtime.InferenceSession.create(file);
     } catch (error) {
-      failure = error;
+      failures.push(error);
     }
   }
-  throw new NoLocalEmbedder(`there is no usable model.onnx in ${folder}: ${String(failure)}`, { cause: failure });
+  throw new NoLocalEmbedder(`there is no usable model.onnx in ${folder}: ${failures.map(String).join("; ")}`, {
+    cause: failures[0],
+  });
 }
 
 function feedsFor(runtime: Runtime, session: Session, ids: readonly number[]): Record<string, unknown> {

@@ -8,7 +8,7 @@ import * as hop from "./hop.ts";
 import * as keys from "./keys.ts";
 import type { Part, Row } from "./measure.ts";
 import * as metrics from "./metrics.ts";
-import type { Figure } from "./report.ts";
+import { type Figure, NotMeasured } from "./report.ts";
 import * as requestLog from "./request-log.ts";
 import * as sign from "./sign.ts";
 import * as traces from "./traces.ts";
@@ -42,15 +42,28 @@ export async function runMicro(
   { rounds, caseMs }: MicroPace,
   progress: (text: string) => void,
 ): Promise<Figure[]> {
+  const problems = new Map<Part, string>();
   const measured = new Map<Part, (readonly Row[])[]>(chosen.map((part) => [part, []]));
   for (let round = 1; round <= rounds; round++) {
     for (const part of chosen) {
       if (part.study === true && round > 1) continue;
       progress(`micro, round ${round} of ${rounds}: ${part.name}`);
-      measured.get(part)?.push(await part.measure(caseMs));
+      try {
+        measured.get(part)?.push(await part.measure(caseMs));
+      } catch (error) {
+        if (!(error instanceof NotMeasured)) throw error;
+        problems.set(part, error.message);
+      }
     }
   }
-  return [...measured].flatMap(([part, rows]) => figuresOf(part, rows));
+  return [...measured].flatMap(([part, rows]) => {
+    const problem = problems.get(part);
+    return problem === undefined ? figuresOf(part, rows) : [notMeasured(part, problem)];
+  });
+}
+
+function notMeasured({ name: part, title }: Part, problem: string): Figure {
+  return { id: `micro.${part}`, section: title, name: title, unit: "count", better: "none", values: [], problem };
 }
 
 function figuresOf({ name: part, title }: Part, rounds: readonly (readonly Row[])[]): Figure[] {

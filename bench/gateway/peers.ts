@@ -1,10 +1,11 @@
 /** What the gateway is held against: nginx as a plain proxy, Portkey, and gateways that already run. */
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
-import { homedir, userInfo } from "node:os";
+import { userInfo } from "node:os";
 import { join } from "node:path";
 import { freePort, inherited } from "../../test/support/gateway.ts";
+import { installed } from "../npm-package.ts";
 import { NotMeasured } from "../report.ts";
 import { originOf, type Server, type Stage } from "./stage.ts";
 
@@ -24,7 +25,6 @@ export interface GivenPeer {
 const nginx = "nginx";
 const portkeyPackage = "@portkey-ai/gateway";
 const portkeyVersion = "1.15.2";
-const installMs = 120_000;
 const listenMs = 20_000;
 
 /** nginx with one worker and no log, passing everything on over kept connections: the least a proxy can cost. */
@@ -70,9 +70,9 @@ ${temporary.map((kind) => `  ${kind}_temp_path ${folder}/${kind};`).join("\n")}
 `;
 }
 
-/** Portkey's gateway from npm, kept in the user's cache folder; it is no dependency of this project. */
+/** Portkey's gateway from npm. */
 export async function startPortkey(stage: Stage): Promise<Peer> {
-  const entry = installPortkey();
+  const entry = installed(portkeyPackage, portkeyVersion, "build/start-server.js");
   const port = await freePort();
   const args = [entry, `--port=${port}`, "--headless"];
   const child = stage.start("Portkey", args, { cwd: stage.folder, env: { ...inherited(), NODE_ENV: "production" } });
@@ -83,22 +83,6 @@ export async function startPortkey(stage: Stage): Promise<Peer> {
     "x-portkey-custom-host": `${originOf(await stage.upstream())}/v1`,
   };
   return { pid: child.pid, port, prefix: "", headers, version: portkeyVersion };
-}
-
-/** @returns the file that starts it */
-function installPortkey(): string {
-  const cache = process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache");
-  const folder = join(cache, "bifrost-bench", `portkey-${portkeyVersion}`);
-  const entry = join(folder, "node_modules", portkeyPackage, "build", "start-server.js");
-  if (existsSync(entry)) return entry;
-  mkdirSync(folder, { recursive: true });
-  const flags = ["--no-audit", "--no-fund", "--no-save", "--ignore-scripts", "--fetch-retries=1"];
-  const args = ["install", "--prefix", folder, ...flags, `${portkeyPackage}@${portkeyVersion}`];
-  const { status, stderr, error } = spawnSync("npm", args, { encoding: "utf8", timeout: installMs, cwd: folder });
-  if (status === 0 && existsSync(entry)) return entry;
-  const said =
-    error?.message ?? stderr.split("\n").find((line) => line.includes("error")) ?? `npm ended with ${status}`;
-  throw new NotMeasured(`${portkeyPackage} ${portkeyVersion} could not be installed: ${said}`);
 }
 
 /**

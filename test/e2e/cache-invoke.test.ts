@@ -1,11 +1,9 @@
 /** InvokeModel and InvokeModelWithResponseStream from the cache, in the families' own forms. */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { anthropicAnswer, chunkStream, invokeCountHeaders, json } from "../support/answers.ts";
-import { member, outcome, post, teach } from "../support/cached.ts";
-import { type FakeBedrock, startFakeBedrock } from "../support/fake-bedrock.ts";
-import { type FakeProviders, startFakeProviders } from "../support/fake-providers.ts";
+import { cachedConfig, inFrontOfFakes, member, outcome, post, teach } from "../support/cached.ts";
 import { anthropicFrames, chunkFrame, decodeFrames, payloadOf } from "../support/frames.ts";
-import { type RunningGateway, relayConfig, startGateway } from "../support/gateway.ts";
+import { startGateway } from "../support/gateway.ts";
 import type { RawAnswer } from "../support/raw-http.ts";
 
 const claude = "anthropic.claude-3-haiku-20240307-v1:0";
@@ -121,44 +119,19 @@ const metrics = {
 };
 
 describe("InvokeModel with a cache key", { timeout: 60_000 }, () => {
-  let fake: FakeBedrock;
-  let fakes: FakeProviders;
-  let gateway: RunningGateway;
   let count = 0;
   const fresh = () => `Tell me about thing ${process.pid}-${count++}.`;
-
-  beforeAll(async () => {
-    fake = await startFakeBedrock();
-    fakes = await startFakeProviders();
-    const relayed = relayConfig(fake.url, { more: { semantic_cache: { enabled: true } } });
-    const providers = { ...fakes.config(), ...Object(member(relayed, "providers")) };
-    gateway = await startGateway({
-      config: { ...relayed, providers },
-      env: { BIFROST_FRONTENDS: "1" },
-      withoutH2: true,
-    });
-  }, 60_000);
-  beforeEach(() => {
-    fake.reset();
-    fakes.reset();
-  });
-  afterEach(() => {
-    expect(fake.violations).toEqual([]);
-    expect(fakes.violations()).toEqual([]);
-  });
-  afterAll(async () => {
-    await gateway?.stop();
-    await fake?.[Symbol.asyncDispose]();
-    await fakes?.[Symbol.asyncDispose]();
-  }, 30_000);
+  const on = inFrontOfFakes((fakes) =>
+    startGateway({ config: cachedConfig(fakes), env: { BIFROST_FRONTENDS: "1" }, withoutH2: true }),
+  );
 
   /** Asks the model once, and both operations get that answer from then on. */
   async function bothFrom(model: string, body: object, first: "invoke" | "invoke-with-response-stream") {
-    const original = await teach(gateway, model, body, { action: first });
+    const original = await teach(on.gateway, model, body, { action: first });
     const text = said(original);
     expect(text).not.toBe("");
-    const whole = await post(gateway, model, body, { action: "invoke" });
-    const streamed = await post(gateway, model, body, { action: "invoke-with-response-stream" });
+    const whole = await post(on.gateway, model, body, { action: "invoke" });
+    const streamed = await post(on.gateway, model, body, { action: "invoke-with-response-stream" });
     for (const answer of [whole, streamed]) {
       expect(answer.status).toBe(200);
       expect(outcome(answer)).toBe("direct");
@@ -174,7 +147,7 @@ describe("InvokeModel with a cache key", { timeout: 60_000 }, () => {
     "A64 relayed messages of Anthropic are found by both operations after %s",
     async (first) => {
       const { whole } = await bothFrom(claude, anthropicBody(fresh()), first);
-      expect(fake.requests).toHaveLength(1);
+      expect(on.fake.requests).toHaveLength(1);
       const body: unknown = JSON.parse(whole.body.toString());
       expect(body).toMatchObject({ type: "message", role: "assistant", stop_reason: "end_turn" });
       expect(member(body, "usage")).toMatchObject({ input_tokens: 14, output_tokens: 9 });
@@ -186,12 +159,12 @@ describe("InvokeModel with a cache key", { timeout: 60_000 }, () => {
     "A64 relayed answers of %s are found by both operations",
     async (_name, model, body, whole, chunks) => {
       const frames = chunks.map((chunk, at) => chunkFrame(at === chunks.length - 1 ? { ...chunk, ...metrics } : chunk));
-      fake.queue(json(whole, invokeCountHeaders), chunkStream(frames));
+      on.fake.queue(json(whole, invokeCountHeaders), chunkStream(frames));
       const unary = await bothFrom(model, body(fresh()), "invoke");
       expect(JSON.parse(unary.whole.body.toString())).toMatchObject(whole);
       const streamed = await bothFrom(model, body(fresh()), "invoke-with-response-stream");
       expect(said(streamed.whole)).toBe(hello);
-      expect(fake.requests).toHaveLength(2);
+      expect(on.fake.requests).toHaveLength(2);
     },
   );
 
@@ -200,42 +173,44 @@ describe("InvokeModel with a cache key", { timeout: 60_000 }, () => {
     async (model) => {
       for (const first of ["invoke", "invoke-with-response-stream"] as const)
         await bothFrom(model, anthropicBody(fresh()), first);
-      expect(fakes.all.reduce((sum, one) => sum + one.requests.length, 0)).toBe(2);
+      expect(on.fakes.all.reduce((sum, one) => sum + one.requests.length, 0)).toBe(2);
     },
   );
 
   test("a body is not its neighbour's: another family, a member that Converse has not, a space in a prompt", async () => {
     const text = fresh();
-    await teach(gateway, claude, anthropicBody(text), { action: "invoke" });
+    await teach(on.gateway, claude, anthropicBody(text), { action: "invoke" });
     for (const change of [{ top_k: 3 }, { metadata: { user_id: "u2" } }, { max_tokens: 101 }]) {
       const body = { ...anthropicBody(text), ...change };
-      expect(outcome(await post(gateway, claude, body, { action: "invoke" }))).toBe("miss");
+      expect(outcome(await post(on.gateway, claude, body, { action: "invoke" }))).toBe("miss");
     }
-    fake.reset();
-    fake.when(
+    on.fake.reset();
+    on.fake.when(
       "meta.llama3-8b-instruct-v1:0",
       json({ generation: "a", prompt_token_count: 1, generation_token_count: 1, stop_reason: "stop" }),
     );
     const direct = { action: "invoke", headers: { "x-bf-cache-type": "direct" } } as const;
-    await teach(gateway, "meta.llama3-8b-instruct-v1:0", { prompt: text }, direct);
-    expect(outcome(await post(gateway, "meta.llama3-8b-instruct-v1:0", { prompt: `${text} ` }, direct))).toBe("miss");
+    await teach(on.gateway, "meta.llama3-8b-instruct-v1:0", { prompt: text }, direct);
+    expect(outcome(await post(on.gateway, "meta.llama3-8b-instruct-v1:0", { prompt: `${text} ` }, direct))).toBe(
+      "miss",
+    );
     const converse = { messages: [{ role: "user", content: [{ text }] }], inferenceConfig: { maxTokens: 100 } };
-    expect(outcome(await post(gateway, claude, converse))).toBe("miss");
+    expect(outcome(await post(on.gateway, claude, converse))).toBe("miss");
   });
 
   test("what would not come back as it was is not kept: a word of Anthropic's that Converse has not", async () => {
     for (const more of [{ container: { id: "c1" } }, { content: [{ type: "text", text: "a", citations: [] }] }]) {
       const body = anthropicBody(fresh());
-      fake.queue(json({ ...anthropicAnswer, ...more }));
-      const answer = await teach(gateway, claude, body, { action: "invoke" });
+      on.fake.queue(json({ ...anthropicAnswer, ...more }));
+      const answer = await teach(on.gateway, claude, body, { action: "invoke" });
       expect(JSON.parse(answer.body.toString())).toEqual({ ...anthropicAnswer, ...more });
-      expect(outcome(await post(gateway, claude, body, { action: "invoke" }))).toBe("miss");
+      expect(outcome(await post(on.gateway, claude, body, { action: "invoke" }))).toBe("miss");
     }
     const body = anthropicBody(fresh());
     const frames = anthropicFrames();
-    fake.queue(chunkStream([...frames.slice(0, 3), chunkFrame({ type: "of_tomorrow" }), ...frames.slice(3)]));
-    await teach(gateway, claude, body, { action: "invoke-with-response-stream" });
-    expect(outcome(await post(gateway, claude, body, { action: "invoke" }))).toBe("miss");
+    on.fake.queue(chunkStream([...frames.slice(0, 3), chunkFrame({ type: "of_tomorrow" }), ...frames.slice(3)]));
+    await teach(on.gateway, claude, body, { action: "invoke-with-response-stream" });
+    expect(outcome(await post(on.gateway, claude, body, { action: "invoke" }))).toBe("miss");
   });
 
   test("what no family reads passes as ever", async () => {
@@ -245,11 +220,11 @@ describe("InvokeModel with a cache key", { timeout: 60_000 }, () => {
       ["unheard.of-model", { some: "thing" }],
     ] as const) {
       for (let time = 0; time < 2; time++) {
-        const answer = await post(gateway, model, body, { action: "invoke" });
+        const answer = await post(on.gateway, model, body, { action: "invoke" });
         expect([answer.status, outcome(answer)]).toEqual([200, "bypass"]);
         expect(JSON.parse(answer.body.toString())).toEqual(anthropicAnswer);
       }
     }
-    expect(fake.requests).toHaveLength(6);
+    expect(on.fake.requests).toHaveLength(6);
   });
 });

@@ -1,10 +1,9 @@
 /** Whom the semantic cache never serves: who asks for anything else, or is somebody else. */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { converseAnswer, failure, json } from "../support/answers.ts";
-import { freshTurn, type Headers, outcome, post, teach } from "../support/cached.ts";
-import { type FakeBedrock, fakeBearer, fakeIdentity, startFakeBedrock } from "../support/fake-bedrock.ts";
-import { type FakeProviders, startFakeProviders } from "../support/fake-providers.ts";
-import { type RunningGateway, relayConfig, startGateway } from "../support/gateway.ts";
+import { freshTurn, type Headers, inFrontOfFakes, outcome, post, teach } from "../support/cached.ts";
+import { fakeBearer, fakeIdentity } from "../support/fake-bedrock.ts";
+import { relayConfig, startGateway } from "../support/gateway.ts";
 import { answerUsd, quotaOf, thousandth } from "../support/governed.ts";
 
 const model = "vendor.model-v1:0";
@@ -19,50 +18,34 @@ const virtualKey = (id: string) => ({
 });
 
 describe("the semantic cache keeps apart", { timeout: 60_000 }, () => {
-  let fake: FakeBedrock;
-  let fakes: FakeProviders;
-  let gateway: RunningGateway;
-
-  beforeAll(async () => {
-    fake = await startFakeBedrock({ bearers: [fakeBearer, ownBearer, "ABSKanotherCanaryBearer0123456789"] });
-    fakes = await startFakeProviders();
-    const { bedrock } = Object(Object(relayConfig(fake.url)).providers);
-    const second = { name: "second", models: ["*"], weight: 0, value: fakeBearer };
-    const endpoints = { runtime: fake.url };
-    gateway = await startGateway({
-      config: {
-        client: { allow_direct_keys: true, header_filter: { allow: ["x-flavour"], deny: [] } },
-        providers: {
-          ...fakes.config(),
-          bedrock: {
-            ...bedrock,
-            keys: [...bedrock.keys, { ...second, bedrock_key_config: { region: "us-east-1", endpoints } }],
-            network_config: { max_retries: 0, base_url: fake.url },
+  const on = inFrontOfFakes(
+    ({ fake, fakes }) => {
+      const { bedrock } = Object(Object(relayConfig(fake.url)).providers);
+      const second = { name: "second", models: ["*"], weight: 0, value: fakeBearer };
+      const endpoints = { runtime: fake.url };
+      return startGateway({
+        config: {
+          client: { allow_direct_keys: true, header_filter: { allow: ["x-flavour"], deny: [] } },
+          providers: {
+            ...fakes.config(),
+            bedrock: {
+              ...bedrock,
+              keys: [...bedrock.keys, { ...second, bedrock_key_config: { region: "us-east-1", endpoints } }],
+              network_config: { max_retries: 0, base_url: fake.url },
+            },
           },
+          governance: {
+            virtual_keys: [virtualKey("one"), virtualKey("two")],
+            pricing_overrides: [thousandth],
+          },
+          semantic_cache: { enabled: true },
         },
-        governance: {
-          virtual_keys: [virtualKey("one"), virtualKey("two")],
-          pricing_overrides: [thousandth],
-        },
-        semantic_cache: { enabled: true },
-      },
-      env: { BIFROST_FRONTENDS: "1", BIFROST_LOG_LEVEL: "debug" },
-      withoutH2: true,
-    });
-  }, 60_000);
-  beforeEach(() => {
-    fake.reset();
-    fakes.reset();
-  });
-  afterEach(() => {
-    expect(fake.violations).toEqual([]);
-    expect(fakes.violations()).toEqual([]);
-  });
-  afterAll(async () => {
-    await gateway?.stop();
-    await fake?.[Symbol.asyncDispose]();
-    await fakes?.[Symbol.asyncDispose]();
-  }, 30_000);
+        env: { BIFROST_FRONTENDS: "1", BIFROST_LOG_LEVEL: "debug" },
+        withoutH2: true,
+      });
+    },
+    { bearers: [fakeBearer, ownBearer, "ABSKanotherCanaryBearer0123456789"] },
+  );
 
   const png = (byte: number) => {
     const bytes = Buffer.alloc(3000, 7);
@@ -113,14 +96,14 @@ describe("the semantic cache keeps apart", { timeout: 60_000 }, () => {
       // Another provider has no guardrails of Bedrock's, and fields that nobody knows are refused for it.
       const own = translated ? { ...base, guardrailConfig: undefined } : base;
       const body = (change: object) => JSON.stringify({ ...own, ...change });
-      await teach(gateway, target, body({}));
-      expect(outcome(await post(gateway, target, body({})))).toBe("direct");
+      await teach(on.gateway, target, body({}));
+      expect(outcome(await post(on.gateway, target, body({})))).toBe("direct");
       for (const [what, change] of differences) {
         if (translated && ("guardrailConfig" in change || "somethingNew" in change)) continue;
-        const answer = await post(gateway, target, body(change));
+        const answer = await post(on.gateway, target, body(change));
         expect([target, what, answer.status, outcome(answer)]).toEqual([target, what, 200, "miss"]);
       }
-      expect(outcome(await post(gateway, target, body({ requestMetadata: { tenant: "a" } })))).toBe("direct");
+      expect(outcome(await post(on.gateway, target, body({ requestMetadata: { tenant: "a" } })))).toBe("direct");
     }
   });
 
@@ -133,9 +116,9 @@ describe("the semantic cache keeps apart", { timeout: 60_000 }, () => {
       as("app", { "x-bf-vk": "sk-bf-one" }),
       as("app", { "x-bf-vk": "sk-bf-two" }),
     ];
-    for (const asker of askers) await teach(gateway, model, body, asker);
-    for (const asker of askers) expect(outcome(await post(gateway, model, body, asker))).toBe("direct");
-    expect(fake.requests).toHaveLength(askers.length);
+    for (const asker of askers) await teach(on.gateway, model, body, asker);
+    for (const asker of askers) expect(outcome(await post(on.gateway, model, body, asker))).toBe("direct");
+    expect(on.fake.requests).toHaveLength(askers.length);
   });
 
   test("A62 models, providers, regions, pinned keys and headers for the model", async () => {
@@ -150,16 +133,16 @@ describe("the semantic cache keeps apart", { timeout: 60_000 }, () => {
       [model, { "x-flavour": "sweet" }],
       [model, { "x-bf-eh-x-flavour": "sour" }],
     ];
-    for (const [target, headers] of asks) await teach(gateway, target, body, { headers });
+    for (const [target, headers] of asks) await teach(on.gateway, target, body, { headers });
     for (const [target, headers] of asks)
-      expect([target, headers, outcome(await post(gateway, target, body, { headers }))]).toEqual([
+      expect([target, headers, outcome(await post(on.gateway, target, body, { headers }))]).toEqual([
         target,
         headers,
         "direct",
       ]);
     // What only tells requests apart makes no difference.
     const headers = { traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "x-request-id": "r1" };
-    expect(outcome(await post(gateway, model, body, { headers }))).toBe("direct");
+    expect(outcome(await post(on.gateway, model, body, { headers }))).toBe("direct");
   });
 
   test("clients that bring their own keys, from each other and from those who do not", async () => {
@@ -171,43 +154,46 @@ describe("the semantic cache keeps apart", { timeout: 60_000 }, () => {
       "x-bf-bedrock-region": "us-east-1",
     };
     const askers: Headers[] = [{}, bearer(ownBearer), bearer("ABSKanotherCanaryBearer0123456789"), aws];
-    for (const headers of askers) await teach(gateway, model, body, { headers });
-    for (const headers of askers) expect(outcome(await post(gateway, model, body, { headers }))).toBe("direct");
+    for (const headers of askers) await teach(on.gateway, model, body, { headers });
+    for (const headers of askers) expect(outcome(await post(on.gateway, model, body, { headers }))).toBe("direct");
     const wrong = { ...aws, "x-bf-bedrock-secret-key": "guessed" };
-    const guessed = await post(gateway, model, body, { headers: wrong });
+    const guessed = await post(on.gateway, model, body, { headers: wrong });
     expect(outcome(guessed)).toBe("miss");
-    expect(gateway.output()).not.toContain(ownBearer);
-    fake.reset();
+    expect(on.gateway.output()).not.toContain(ownBearer);
+    on.fake.reset();
   });
 
   test("a fallback's answer is the fallback's, and no other model's", async () => {
     const body = freshTurn();
     const headers = { "x-bf-fallbacks": "openai/gpt-4o" };
-    fake.when(model, failure(500, "InternalServerException", "no"));
-    const first = await teach(gateway, model, body, { headers });
+    on.fake.when(model, failure(500, "InternalServerException", "no"));
+    const first = await teach(on.gateway, model, body, { headers });
     expect(first.headers["x-bifrost-provider"]).toBe("openai");
-    const again = await post(gateway, model, body, { headers });
+    const again = await post(on.gateway, model, body, { headers });
     expect([outcome(again), again.headers["x-bifrost-provider"], again.headers["x-bifrost-model"]]).toEqual([
       "direct",
       "openai",
       "gpt-4o",
     ]);
-    expect(outcome(await post(gateway, "openai/gpt-4o", body))).toBe("direct");
+    expect(outcome(await post(on.gateway, "openai/gpt-4o", body))).toBe("direct");
     // Two requests, each with both keys.
-    expect(fake.all(model)).toHaveLength(4);
-    fake.when(model, json(converseAnswer));
-    expect(outcome(await post(gateway, model, body, { headers }))).toBe("miss");
+    expect(on.fake.all(model)).toHaveLength(4);
+    on.fake.when(model, json(converseAnswer));
+    expect(outcome(await post(on.gateway, model, body, { headers }))).toBe("miss");
   });
 
   test("A64 a hit costs nothing: budgets stay, requests are counted", async () => {
     const body = freshTurn();
     const headers = { "x-bf-vk": "sk-bf-one" };
     const usage = async (kind: string) =>
-      (await quotaOf(gateway, "sk-bf-one")).find((limit) => limit.kind === kind) ?? { current_usage: -1, reserved: -1 };
+      (await quotaOf(on.gateway, "sk-bf-one")).find((limit) => limit.kind === kind) ?? {
+        current_usage: -1,
+        reserved: -1,
+      };
     const before = { budget: (await usage("budget")).current_usage, requests: (await usage("requests")).current_usage };
-    await teach(gateway, model, body, { headers });
+    await teach(on.gateway, model, body, { headers });
     for (const action of ["converse", "converse-stream", "converse"] as const)
-      expect(outcome(await post(gateway, model, body, { action, headers }))).toBe("direct");
+      expect(outcome(await post(on.gateway, model, body, { action, headers }))).toBe("direct");
     const budget = await usage("budget");
     expect(budget.current_usage - before.budget).toBeCloseTo(answerUsd, 6);
     expect(budget.reserved).toBe(0);

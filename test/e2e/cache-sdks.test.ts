@@ -5,46 +5,22 @@ import {
   InvokeModelCommand,
   InvokeModelWithResponseStreamCommand,
 } from "@aws-sdk/client-bedrock-runtime";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { member } from "../support/cached.ts";
+import { describe, expect, test } from "vitest";
+import { cachedConfig, inFrontOfFakes, member } from "../support/cached.ts";
 import { type Protocol, protocols, runtimeClient } from "../support/clients.ts";
-import { type FakeBedrock, startFakeBedrock } from "../support/fake-bedrock.ts";
-import { type FakeProviders, startFakeProviders } from "../support/fake-providers.ts";
-import { type RunningGateway, relayConfig, startGateway } from "../support/gateway.ts";
+import { startGateway } from "../support/gateway.ts";
 import { findBoto3, runPython } from "../support/python.ts";
 import { collect } from "../support/wait.ts";
 
 const boto3 = findBoto3();
 const claude = "anthropic.claude-3-haiku-20240307-v1:0";
-let fake: FakeBedrock;
-let fakes: FakeProviders;
-let gateway: RunningGateway;
-
-beforeAll(async () => {
-  fake = await startFakeBedrock();
-  fakes = await startFakeProviders();
-  const cache = { enabled: true, default_cache_key: "everybody" };
-  const relayed = relayConfig(fake.url, { more: { semantic_cache: cache } });
-  const providers = { ...fakes.config(), ...Object(member(relayed, "providers")) };
-  gateway = await startGateway({ config: { ...relayed, providers }, env: { BIFROST_FRONTENDS: "1" } });
-}, 60_000);
-beforeEach(() => {
-  fake.reset();
-  fakes.reset();
-});
-afterEach(() => {
-  expect(fake.violations).toEqual([]);
-  expect(fakes.violations()).toEqual([]);
-});
-afterAll(async () => {
-  await gateway?.stop();
-  await fake?.[Symbol.asyncDispose]();
-  await fakes?.[Symbol.asyncDispose]();
-}, 30_000);
+const on = inFrontOfFakes((fakes) =>
+  startGateway({ config: cachedConfig(fakes, { default_cache_key: "everybody" }), env: { BIFROST_FRONTENDS: "1" } }),
+);
 
 describe.each(protocols)("A64 the AWS SDK over %s reads answers from the cache", (protocol: Protocol) => {
   test.each(["vendor.model-v1:0", "openai/gpt-4o"])("of %s with Converse and ConverseStream", async (modelId) => {
-    const client = runtimeClient(gateway, protocol);
+    const client = runtimeClient(on.gateway, protocol);
     const messages = [{ role: "user" as const, content: [{ text: `Hello ${modelId} over ${protocol}!` }] }];
     const original = await client.send(new ConverseCommand({ modelId, messages }));
     for (let time = 0; time < 2; time++) {
@@ -59,12 +35,12 @@ describe.each(protocols)("A64 the AWS SDK over %s reads answers from the cache",
       expect(events.find((event) => event.messageStop)?.messageStop?.stopReason).toBe(original.stopReason);
       expect(events.at(-1)?.metadata?.usage).toEqual(original.usage);
     }
-    expect(fake.requests.length + fakes.openai.requests.length).toBe(1);
+    expect(on.fake.requests.length + on.fakes.openai.requests.length).toBe(1);
     client.destroy();
   });
 
   test.each([claude, "openai/gpt-4o"])("of %s with InvokeModel, whole and streamed", async (modelId) => {
-    const client = runtimeClient(gateway, protocol);
+    const client = runtimeClient(on.gateway, protocol);
     const body = JSON.stringify({
       anthropic_version: "bedrock-2023-05-31",
       max_tokens: 100,
@@ -84,13 +60,13 @@ describe.each(protocols)("A64 the AWS SDK over %s reads answers from the cache",
       const chunks = await collect(streamed.body);
       expect(chunks.map((event) => textOf(event.chunk?.bytes)).join("")).toBe(textOf(original.body));
     }
-    expect(fake.requests.length + fakes.openai.requests.length).toBe(1);
+    expect(on.fake.requests.length + on.fakes.openai.requests.length).toBe(1);
     client.destroy();
   });
 });
 
 test.skipIf(boto3 === undefined)(`A64 boto3 ${boto3} reads answers from the cache, whole and streamed`, async () => {
-  const { result } = await runPython("cached.py", gateway.url);
+  const { result } = await runPython("cached.py", on.gateway.url);
   const three = (said: unknown, ...more: unknown[]) => [
     ["miss", null, said, ...more],
     ["direct", "cached", said, ...more],
@@ -103,6 +79,6 @@ test.skipIf(boto3 === undefined)(`A64 boto3 ${boto3} reads answers from the cach
     invoked: three("Hello from the fake.", "end_turn"),
     invokedTranslated: three(same, "end_turn"),
   });
-  expect(fake.requests).toHaveLength(2);
-  expect(fakes.openai.requests).toHaveLength(2);
+  expect(on.fake.requests).toHaveLength(2);
+  expect(on.fakes.openai.requests).toHaveLength(2);
 });

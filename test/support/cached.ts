@@ -1,6 +1,9 @@
 /** Requests that take part in the semantic cache, at a gateway in front of fakes that count. */
+import { afterAll, afterEach, beforeAll, beforeEach, expect } from "vitest";
+import { type FakeBedrock, startFakeBedrock } from "./fake-bedrock.ts";
+import { type FakeProviders, startFakeProviders } from "./fake-providers.ts";
 import { decodeFrames, payloadOf } from "./frames.ts";
-import type { RunningGateway } from "./gateway.ts";
+import { type RunningGateway, relayConfig } from "./gateway.ts";
 import { type RawAnswer, type RawRequest, send, userTurn } from "./raw-http.ts";
 import { sleep } from "./wait.ts";
 
@@ -73,4 +76,63 @@ function saidWhole(body: unknown): string {
 
 export function member(value: unknown, name: string): unknown {
   return typeof value === "object" && value !== null ? new Map(Object.entries(value)).get(name) : undefined;
+}
+
+/** What {@link inFrontOfFakes} gives to the tests: valid within them. */
+export interface CachedStage {
+  readonly fake: FakeBedrock;
+  readonly fakes: FakeProviders;
+  readonly gateway: RunningGateway;
+}
+
+/**
+ * Registers hooks for the tests of a file or a `describe`: one gateway in front of both fakes, which forget between tests
+ * what they were asked and must have been asked as they should.
+ */
+export function inFrontOfFakes(
+  start: (fakes: Omit<CachedStage, "gateway">) => Promise<RunningGateway>,
+  options: Parameters<typeof startFakeBedrock>[0] = {},
+): CachedStage {
+  let fake: FakeBedrock | undefined;
+  let fakes: FakeProviders | undefined;
+  let gateway: RunningGateway | undefined;
+  beforeAll(async () => {
+    fake = await startFakeBedrock(options);
+    fakes = await startFakeProviders();
+    gateway = await start({ fake, fakes });
+  }, 60_000);
+  beforeEach(() => {
+    fake?.reset();
+    fakes?.reset();
+  });
+  afterEach(() => {
+    expect(fake?.violations).toEqual([]);
+    expect(fakes?.violations()).toEqual([]);
+  });
+  afterAll(async () => {
+    await gateway?.stop();
+    await fake?.[Symbol.asyncDispose]();
+    await fakes?.[Symbol.asyncDispose]();
+  }, 30_000);
+  const started = <T>(one: T | undefined): T => {
+    if (one === undefined) throw new Error("the tests have not begun");
+    return one;
+  };
+  return {
+    get fake() {
+      return started(fake);
+    },
+    get fakes() {
+      return started(fakes);
+    },
+    get gateway() {
+      return started(gateway);
+    },
+  };
+}
+
+/** Providers of both fakes, and a cache. */
+export function cachedConfig({ fake, fakes }: Omit<CachedStage, "gateway">, section: object = {}): object {
+  const relayed = relayConfig(fake.url, { more: { semantic_cache: { enabled: true, ...section } } });
+  return { ...relayed, providers: { ...fakes.config(), ...Object(member(relayed, "providers")) } };
 }

@@ -6,6 +6,7 @@ import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { loading } from "./module-hook.ts";
 
 export const runtimeVersion = "1.30.0";
 
@@ -21,13 +22,6 @@ export function findRuntime(): string | undefined {
 }
 
 /** Environment of a process that finds the module at another place; with null it finds none, whatever is installed. */
-export function withRuntime(url: string | null): Readonly<Record<"NODE_OPTIONS", string>> {
-  const place = url ?? "file:///nowhere/onnxruntime-node.js";
-  const hook = `export const resolve = (name, context, next) => next(name === "onnxruntime-node" ? "${place}" : name, context);`;
-  const start = `import { register } from "node:module"; register(${JSON.stringify(moduleUrl(hook))});`;
-  return { NODE_OPTIONS: `--import=${moduleUrl(start)}` };
-}
-
-function moduleUrl(source: string): string {
-  return `data:text/javascript,${encodeURIComponent(source)}`;
+export function withRuntime(url: string | null): ReturnType<typeof loading> {
+  return loading({ "onnxruntime-node": url ?? "file:///nowhere/onnxruntime-node.js" });
 }

@@ -1,5 +1,5 @@
 /** The semantic cache at its limits: far more answers than fit, and an owner's thread that dies. */
-import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -8,7 +8,7 @@ import { converseAnswer, json } from "../support/answers.ts";
 import { findableMs, member, outcome, post, said, teach } from "../support/cached.ts";
 import { type FakeBedrock, startFakeBedrock } from "../support/fake-bedrock.ts";
 import { type RunningGateway, relayConfig, startGateway } from "../support/gateway.ts";
-import { loading, moduleUrl } from "../support/module-hook.ts";
+import { loading } from "../support/module-hook.ts";
 import { send, userTurn } from "../support/raw-http.ts";
 import { rssOf } from "../support/reader.ts";
 import { inParallel, sleep, until } from "../support/wait.ts";
@@ -85,13 +85,16 @@ describe("the semantic cache", { timeout: 120_000 }, () => {
   });
 
   test("A66 goes on when the thread that owns the indexes dies: misses, then what was saved, and nothing wrong", async () => {
-    const original = pathToFileURL(join(import.meta.dirname, "../../dist/workers/vector-index.js")).href;
+    const owner = pathToFileURL(join(import.meta.dirname, "../../dist/workers/vector-index.js")).href;
     // In the place of the owner's task: the same one, in a thread that ends when it is sent certain words.
-    const dying = moduleUrl(`
-      import run from ${JSON.stringify(`${original}?original`)};
-      export default (task) => Buffer.from(task.message).includes("and now die") ? process.exit(1) : run(task);
-    `);
-    const gateway = await start({ embedding: { timeout_ms: 1000 } }, loading({ "/workers/vector-index.js": dying }));
+    const dying = join(folder, "dying-owner.mjs");
+    writeFileSync(
+      dying,
+      `import run from ${JSON.stringify(owner)};
+       export default (task) => (Buffer.from(task.message).includes("and now die") ? process.exit(1) : run(task));`,
+    );
+    const replaced = loading({ files: { "/dist/workers/vector-index.js": dying } });
+    const gateway = await start({ embedding: { timeout_ms: 1000 } }, replaced);
     fake.queue(says("Paris."));
     await teach(gateway, model, userTurn("What is the capital of France?"));
     await until("the entry on the disk", () =>
@@ -128,6 +131,7 @@ describe("the semantic cache", { timeout: 120_000 }, () => {
     }
     await teach(gateway, model, userTurn("What is the capital of Italy?"));
     expect(outcome(await post(gateway, model, userTurn("What is the capital of Italy?"), reading))).toBe("direct");
+    expect(gateway.logs.some(({ problem }) => String(problem).includes("worker exited with code: 1"))).toBe(true);
     expect(await gateway.stop()).toBe(0);
   });
 });

@@ -1,24 +1,29 @@
 /** Has a process that a test starts load other modules than it asks for, without the process knowing. */
 
-/**
- * @param instead by the name that is imported, or by the end of the URL that it stands for: the URL to load. A module that
- * takes the place of another one imports that one with `?original` behind its URL.
- * @returns environment of the process, whose threads heed it too
- */
-export function loading(instead: Readonly<Record<string, string>>): Readonly<Record<"NODE_OPTIONS", string>> {
+export interface Instead {
+  /** By the name that is imported: the URL to load. */
+  readonly names?: Readonly<Record<string, string>>;
+  /** By the end of a file's path that is required, as piscina does with its tasks: the path to load. */
+  readonly files?: Readonly<Record<string, string>>;
+}
+
+/** @returns environment of the process, whose threads heed it too */
+export function loading({ names = {}, files = {} }: Instead): Readonly<Record<"NODE_OPTIONS", string>> {
   const hook = `
-    const instead = new Map(Object.entries(${JSON.stringify(instead)}));
-    export async function resolve(name, context, next) {
-      const named = instead.get(name);
-      if (named !== undefined) return next(named, context);
-      const found = await next(name, context);
-      for (const [end, url] of instead) if (found.url.endsWith(end)) return { ...found, url, shortCircuit: true };
-      return found;
-    }`;
-  const start = `import { register } from "node:module"; register(${JSON.stringify(moduleUrl(hook))});`;
+    const names = new Map(Object.entries(${JSON.stringify(names)}));
+    export const resolve = (name, context, next) => next(names.get(name) ?? name, context);`;
+  const start = `
+    import Module, { register } from "node:module";
+    register(${JSON.stringify(moduleUrl(hook))});
+    const files = Object.entries(${JSON.stringify(files)});
+    const resolve = Module._resolveFilename;
+    Module._resolveFilename = function (...asked) {
+      const found = resolve.apply(this, asked);
+      return files.find(([end]) => found.endsWith(end))?.[1] ?? found;
+    };`;
   return { NODE_OPTIONS: `--import=${moduleUrl(start)}` };
 }
 
-export function moduleUrl(source: string): string {
+function moduleUrl(source: string): string {
   return `data:text/javascript,${encodeURIComponent(source)}`;
 }

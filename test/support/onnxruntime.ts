@@ -23,5 +23,5 @@ export function findRuntime(): string | undefined {
 
 /** Environment of a process that finds the module at another place; with null it finds none, whatever is installed. */
 export function withRuntime(url: string | null): ReturnType<typeof loading> {
-  return loading({ "onnxruntime-node": url ?? "file:///nowhere/onnxruntime-node.js" });
+  return loading({ names: { "onnxruntime-node": url ?? "file:///nowhere/onnxruntime-node.js" } });
 }

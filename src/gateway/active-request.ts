@@ -6,7 +6,7 @@ import type { Identity } from "../governance/identity.ts";
 import type { Pieces } from "../governance/prices.ts";
 import type { Exchange, ReplyHeaders } from "../http/exchange.ts";
 import type { KeyChoice } from "../keys/attempt.ts";
-import type { CacheRecord, ErrorClass, KeyName, TraceContext } from "../telemetry/request-record.ts";
+import type { CacheRecord, ErrorClass, KeyName, LookupRecord, TraceContext } from "../telemetry/request-record.ts";
 import { formatTraceparent, newSpanId } from "../telemetry/trace-context.ts";
 import type { Outcome, Usage } from "../telemetry/usage.ts";
 import type { KeptContent } from "./content.ts";
@@ -78,6 +78,8 @@ export class ActiveRequest {
   identity: Identity | undefined;
   /** What part the cache has had; undefined while it is off. */
   cache: CacheRecord | undefined;
+  /** Where the request's trace is recorded: how the cache was looked into. */
+  lookups: LookupRecord[] | undefined;
   trace: TraceContext | undefined;
   /** Its spans go to a collector. */
   traced = false;

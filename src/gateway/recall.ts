@@ -68,7 +68,29 @@ export function readRecallOptions(
  *
  * @returns undefined when the cache has no part in it
  */
-export async function recall(
+export function recall(...asked: Parameters<typeof lookFor>): Promise<Recalled | undefined> {
+  return asked[0].traced ? timed(asked) : lookFor(...asked);
+}
+
+async function timed(asked: Parameters<typeof lookFor>): Promise<Recalled | undefined> {
+  const [request] = asked;
+  const startedAfterMs = performance.now() - request.startedAt;
+  const recalled = await lookFor(...asked);
+  const { kind, reason, similarity } = request.cache ?? notAsked;
+  const durationMs = performance.now() - request.startedAt - startedAfterMs;
+  request.lookups ??= [];
+  request.lookups.push({
+    kind,
+    reason,
+    similarity,
+    fallbackIndex: request.fallbackIndex,
+    startedAfterMs,
+    durationMs,
+  });
+  return recalled;
+}
+
+async function lookFor(
   request: ActiveRequest,
   route: Route,
   target: Target,

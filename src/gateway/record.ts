@@ -15,6 +15,7 @@ import type { Ending } from "./reply.ts";
 
 const maxMessageLength = 500;
 const maxTextLength = 256;
+const noLookups: RequestRecord["lookups"] = [];
 
 export interface RecordServices {
   readonly metrics: Metrics;
@@ -97,6 +98,7 @@ function recordOf(request: ActiveRequest, ending: Ending): RequestRecord {
     attempts,
     rules: request.rules,
     cache: request.cache,
+    lookups: request.lookups ?? noLookups,
     limit: request.limit?.kind,
     dimensions: dimensionsOf(exchange.headers),
     session: exchange.headers.get("x-bf-session-id")?.slice(0, maxTextLength),

@@ -47,6 +47,8 @@ export interface RequestRecord {
   /** Ids of the routing rules that matched, in order. */
   readonly rules: readonly string[];
   readonly cache: CacheRecord | undefined;
+  /** In the order they were made; only where the trace is recorded. */
+  readonly lookups: readonly LookupRecord[];
   /** The limit that had no room. */
   readonly limit: string | undefined;
   /** `x-bf-env` as `env`, and `x-bf-dim-<name>`. */
@@ -103,6 +105,15 @@ export interface CacheRecord {
   readonly similarity: number | undefined;
   /** Id of the entry that answered. */
   readonly entryId: string | undefined;
+}
+
+/** The cache was looked into for a target. */
+export interface LookupRecord extends Omit<CacheRecord, "entryId"> {
+  /** Which target it was looked for: 0 is the first, 1 the first fallback. */
+  readonly fallbackIndex: number;
+  /** From the request's arrival. */
+  readonly startedAfterMs: number;
+  readonly durationMs: number;
 }
 
 /** https://www.w3.org/TR/trace-context/ */

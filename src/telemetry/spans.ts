@@ -1,10 +1,10 @@
 /**
- * A finished request as spans, in OTLP's JSON: one for the request, below it one for its admission and one for each
- * attempt. Written as text at once: these are the objects that a traced request would otherwise leave behind by dozens.
+ * A finished request as spans, in OTLP's JSON: one for the request, below it one for its admission, one for each look
+ * into the cache and one for each attempt. Written as text at once: these are the objects that a traced request would otherwise leave behind by dozens.
  * https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding
  */
 import type { HttpRoute } from "./metrics.ts";
-import type { AttemptRecord, RequestRecord, TraceContext } from "./request-record.ts";
+import type { AttemptRecord, CacheRecord, LookupRecord, RequestRecord, TraceContext } from "./request-record.ts";
 import { attribute as name, operationNames } from "./semconv.ts";
 import type { ExportFrame } from "./span-batch.ts";
 import { newSpanId } from "./trace-context.ts";
@@ -25,10 +25,10 @@ const maxText = 256;
 
 /** @returns each span as JSON, the request's own first; at least one */
 export function spansOf(record: RequestRecord, trace: TraceContext, context: SpanContext): readonly string[] {
-  const { arrivedAt, durationMs, attempts, admissionAfterMs } = record;
+  const { arrivedAt, durationMs, attempts, admissionAfterMs, lookups } = record;
   const spans = [requestSpan(record, trace, context)];
   if (admissionAfterMs !== undefined) {
-    const end = attempts[0]?.startedAfterMs ?? durationMs;
+    const end = Math.min(lookups[0]?.startedAfterMs ?? durationMs, attempts[0]?.startedAfterMs ?? durationMs);
     spans.push(
       span({
         trace,
@@ -43,6 +43,7 @@ export function spansOf(record: RequestRecord, trace: TraceContext, context: Spa
       }),
     );
   }
+  for (const lookup of lookups) spans.push(lookupSpan(record, lookup, trace));
   for (const attempt of attempts) spans.push(attemptSpan(record, attempt, trace, context));
   return spans;
 }
@@ -59,7 +60,7 @@ function requestSpan(record: RequestRecord, trace: TraceContext, context: SpanCo
     usageOf(record) +
     whose(record) +
     errorOf(record) +
-    cacheOf(record);
+    (record.cache === undefined ? "" : cacheOf(record.cache));
   let dimensions = 0;
   for (const [dimension, value] of record.dimensions) {
     if (++dimensions > maxDimensions) break;
@@ -81,6 +82,21 @@ function requestSpan(record: RequestRecord, trace: TraceContext, context: SpanCo
     end: arrivedAt + durationMs,
     attributes,
     failed: isFailure ? (record.message ?? "") : undefined,
+  });
+}
+
+function lookupSpan({ arrivedAt }: RequestRecord, lookup: LookupRecord, trace: TraceContext): string {
+  const start = arrivedAt + lookup.startedAfterMs;
+  return span({
+    trace,
+    spanId: newSpanId(),
+    parent: trace.spanId,
+    kind: "internal",
+    title: "cache lookup",
+    start,
+    end: start + lookup.durationMs,
+    attributes: cacheOf(lookup) + int(name.fallbackIndex, lookup.fallbackIndex),
+    failed: undefined,
   });
 }
 
@@ -163,9 +179,7 @@ function errorOf({ outcome, errorType, errorClass, status, limit }: RequestRecor
   return text(name.errorType, type) + optional(name.errorClass, errorClass) + optional(name.limit, limit);
 }
 
-function cacheOf({ cache }: RequestRecord): string {
-  if (cache === undefined) return "";
-  const { kind, reason, similarity } = cache;
+function cacheOf({ kind, reason, similarity }: Omit<CacheRecord, "entryId">): string {
   const how = similarity === undefined ? "" : double(name.cacheSimilarity, similarity);
   return text(name.cacheKind, kind) + optional(name.cacheReason, reason) + how;
 }

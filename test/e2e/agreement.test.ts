@@ -228,6 +228,15 @@ describe("what is told of a thousand mixed requests", { timeout: 120_000 }, () =
     expect(rows.filter(({ cache }) => cache?.kind === "direct")).toHaveLength(each);
     expect(await gateway.metric("bifrost_cache_hits_total", { cache_type: "direct" })).toBe(each);
     expect(spans.filter(({ attributes }) => attributes["bifrost.cache.kind"] === "direct")).toHaveLength(each);
+    const lookups = collector.spans.filter(({ name }) => name === "cache lookup");
+    expect(lookups).toHaveLength(each + 1);
+    for (const lookup of lookups) {
+      const request = spans.find(({ spanId }) => spanId === lookup.parentSpanId);
+      expect(lookup.attributes["bifrost.cache.kind"]).toBe(request?.attributes["bifrost.cache.kind"]);
+      expect(lookup.start).toBeGreaterThanOrEqual(request?.start ?? Number.NaN);
+      expect(lookup.end).toBeGreaterThan(lookup.start);
+      expect(lookup.end).toBeLessThanOrEqual((request?.end ?? Number.NaN) + 0.01);
+    }
 
     // What was used, and what it cost.
     const input = added(rows.map((row) => row.input_tokens));

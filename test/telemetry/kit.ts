@@ -9,6 +9,7 @@ export function recordOf(changes: Partial<RequestRecord> = {}): RequestRecord {
     durationMs: 812.5,
     upstreamMs: 810,
     admissionAfterMs: 0.5,
+    lookups: [],
     firstEventMs: undefined,
     operation: "Converse",
     streams: false,

@@ -63,6 +63,7 @@ export const requestRecords: fc.Arbitrary<RequestRecord> = fc.record({
   fallbackIndex: fc.nat(5),
   attempts: fc.array(attemptRecords, { maxLength: 4 }),
   rules: fc.array(text, { maxLength: 3 }),
+  lookups: fc.constant([]),
   cache: maybe(
     fc.record({
       kind: fc.constantFrom("direct" as const, "semantic" as const, "miss" as const, "bypass" as const),

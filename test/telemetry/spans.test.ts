@@ -233,6 +233,52 @@ describe("below it", () => {
   });
 });
 
+describe("a look into the cache", () => {
+  test("has a span of its own for each target, where the admission has ended", async () => {
+    const miss = { kind: "miss", reason: undefined, similarity: undefined } as const;
+    const spans = await received(
+      recordOf({
+        trace,
+        admissionAfterMs: 1,
+        attempts: [attemptOf({ startedAfterMs: 5, durationMs: 1 })],
+        lookups: [
+          { ...miss, fallbackIndex: 0, startedAfterMs: 2, durationMs: 1.5 },
+          { kind: "semantic", reason: undefined, similarity: 0.93, fallbackIndex: 1, startedAfterMs: 7, durationMs: 3 },
+        ],
+      }),
+    );
+    expect(spans.map(({ name, kind }) => [name, kind])).toEqual([
+      ["POST /bedrock/model/{modelId}/converse", "server"],
+      ["admission", "internal"],
+      ["cache lookup", "internal"],
+      ["cache lookup", "internal"],
+      ["chat vendor.model", "client"],
+    ]);
+    const [, admission, first, second] = spans;
+    expect(admission?.end).toBeCloseTo(1_700_000_000_002, 2);
+    expect(first).toMatchObject({ parentSpanId: trace.spanId, failed: undefined });
+    expect(first?.start).toBeCloseTo(1_700_000_000_002, 2);
+    expect(first?.end).toBeCloseTo(1_700_000_000_003.5, 2);
+    expect(first?.attributes).toEqual({ "bifrost.cache.kind": "miss", "bifrost.fallback_index": 0 });
+    expect((second?.end ?? 0) - (second?.start ?? 0)).toBeCloseTo(3, 2);
+    expect(second?.attributes).toEqual({
+      "bifrost.cache.kind": "semantic",
+      "bifrost.cache.similarity": 0.93,
+      "bifrost.fallback_index": 1,
+    });
+  });
+
+  test("says why the cache had no part in it", async () => {
+    const bypass = { kind: "bypass", reason: "conversation", similarity: undefined } as const;
+    const lookups = [{ ...bypass, fallbackIndex: 0, startedAfterMs: 1, durationMs: 0.1 }];
+    const [, lookup] = await received(recordOf({ trace, admissionAfterMs: undefined, attempts: [], lookups }));
+    expect(lookup?.attributes).toMatchObject({
+      "bifrost.cache.kind": "bypass",
+      "bifrost.cache.reason": "conversation",
+    });
+  });
+});
+
 describe("nothing is made", () => {
   const context: SpanContext = { providers: new Map(), routes, content: false };
 

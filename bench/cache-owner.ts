@@ -1,74 +1,77 @@
-/** Piscina task: the cache's owner as in the gateway, which also tells how long the turns of its loop were. */
+/** Piscina task: the cache's owner as in the gateway, which also tells how long it was at one thing. */
 import { openSync, readSync } from "node:fs";
 import { packed, unpacked } from "../src/cache/entry.ts";
 import { type OwnerTask, runOwnerTask } from "../src/cache/owner-task.ts";
+import { PartitionIndex } from "../src/cache/partition-index.ts";
+import { Segment } from "../src/cache/segment.ts";
 
-/** Milliseconds. */
-const resolution = 1;
-
-/** How late timers were: what a message may have had to wait. */
-class TurnMeter {
-  readonly #schedule = openSync("/proc/thread-self/schedstat", "r");
-  readonly #bytes = Buffer.alloc(128);
-  #turns: number[] = [];
-  #own: number[] = [];
-  #at = performance.now();
-  #waited = this.#waitedMs();
-
-  constructor() {
-    setInterval(() => this.#tick(), resolution).unref();
-  }
-
-  read(): Turns {
-    const turns = { all: sharesOf(this.#turns), own: sharesOf(this.#own) };
-    this.#turns = [];
-    this.#own = [];
-    return turns;
-  }
-
-  #tick(): void {
-    const now = performance.now();
-    const waited = this.#waitedMs();
-    const late = Math.max(0, now - this.#at - resolution);
-    this.#turns.push(late);
-    this.#own.push(Math.max(0, late - (waited - this.#waited)));
-    this.#at = performance.now();
-    this.#waited = waited;
-  }
-
-  /** How long this thread could have run and had no core. https://docs.kernel.org/scheduler/sched-stats.html */
-  #waitedMs(): number {
-    const length = readSync(this.#schedule, this.#bytes, 0, this.#bytes.length, 0);
-    const [, waited] = this.#bytes.toString("latin1", 0, length).split(" ");
-    return Number(waited) / 1e6;
-  }
+/** The longest piece of work: what a message may have to wait for. Milliseconds. */
+export interface Longest {
+  readonly all: number;
+  /** Less what of it the thread had no core for, though it could have run. */
+  readonly own: number;
 }
 
-const meter = new TurnMeter();
+/** https://docs.kernel.org/scheduler/sched-stats.html */
+const schedule = openSync("/proc/thread-self/schedstat", "r");
+const bytes = Buffer.alloc(128);
+let longest: Longest = { all: 0, own: 0 };
 
-/** A message of no bytes asks for the turns since the last one; see {@link readTurns}. */
+/** How long this thread could have run and had no core. */
+function waitedMs(): number {
+  const length = readSync(schedule, bytes, 0, bytes.length, 0);
+  return Number(bytes.toString("latin1", 0, length).split(" ")[1]) / 1e6;
+}
+
+/** @returns a function that ends the piece of work that begins now */
+function begin(): () => void {
+  const waited = waitedMs();
+  const start = performance.now();
+  return () => {
+    const took = performance.now() - start;
+    const own = took - (waitedMs() - waited);
+    longest = { all: Math.max(longest.all, took), own: Math.max(longest.own, own) };
+  };
+}
+
+function timed<This, Args extends unknown[], Result>(
+  work: (this: This, ...args: Args) => Result,
+): (this: This, ...args: Args) => Result {
+  return function (...args) {
+    const end = begin();
+    try {
+      return work.apply(this, args);
+    } finally {
+      end();
+    }
+  };
+}
+
+PartitionIndex.prototype.build = timed(PartitionIndex.prototype.build);
+Segment.prototype.free = timed(Segment.prototype.free);
+
+/** A message of no bytes asks for the longest since the last one; see {@link readLongest}. */
 export default async function cacheOwner(task: OwnerTask): Promise<Uint8Array> {
-  return task.message.byteLength > 0 ? runOwnerTask(task) : packed(meter.read());
+  if (task.message.byteLength === 0) {
+    const told = longest;
+    longest = { all: 0, own: 0 };
+    return packed(told);
+  }
+  // Nothing that is measured here waits for anything: one message after the other is read and answered.
+  const end = begin();
+  try {
+    return await runOwnerTask(task);
+  } finally {
+    end();
+  }
 }
 
-/** The 99.9th percentile and the longest, in milliseconds; `own` is without waiting for a core. */
-export interface Turns {
-  readonly all: readonly [often: number, longest: number];
-  readonly own: readonly [often: number, longest: number];
-}
-
-export function readTurns(bytes: Uint8Array): Turns {
-  const value = unpacked(bytes);
-  if (!isTurns(value)) throw new Error("these are no turns");
+export function readLongest(answer: Uint8Array): Longest {
+  const value = unpacked(answer);
+  if (!isLongest(value)) throw new Error("this is no time");
   return value;
 }
 
-function isTurns(value: unknown): value is Turns {
+function isLongest(value: unknown): value is Longest {
   return typeof value === "object" && value !== null && "all" in value && "own" in value;
-}
-
-function sharesOf(turns: number[]): [number, number] {
-  turns.sort((a, b) => a - b);
-  const at = (share: number) => turns[Math.floor(share * (turns.length - 1))] ?? Number.NaN;
-  return [at(0.999), at(1)];
 }

@@ -9,11 +9,18 @@ import { WordPiece } from "./wordpiece.ts";
 const runtimeName: string = "onnxruntime-node";
 /** What sentence-transformers read of a text. */
 const maxPieces = 256;
+/** One core and no more: the others are for requests. */
+const oneThread: SessionOptions = { intraOpNumThreads: 1, interOpNumThreads: 1 };
 
 /** As much of onnxruntime-node as is used here. */
 interface Runtime {
   readonly Tensor: new (type: "int64", data: BigInt64Array, shape: readonly number[]) => unknown;
-  readonly InferenceSession: { create(path: string): Promise<Session> };
+  readonly InferenceSession: { create(path: string, options: SessionOptions): Promise<Session> };
+}
+
+interface SessionOptions {
+  readonly intraOpNumThreads: number;
+  readonly interOpNumThreads: number;
 }
 
 interface Session {
@@ -104,7 +111,7 @@ async function openModel(runtime: Runtime, folder: string): Promise<Session> {
   const failures: unknown[] = [];
   for (const file of [join(folder, "model.onnx"), join(folder, "onnx", "model.onnx")]) {
     try {
-      return await runtime.InferenceSession.create(file);
+      return await runtime.InferenceSession.create(file, oneThread);
     } catch (error) {
       failures.push(error);
     }

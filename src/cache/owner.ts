@@ -8,7 +8,6 @@ import { type Entry, entryFields, isDigest, type Question, readEntry } from "./e
 import { compare } from "./gate.ts";
 import { HitCounts } from "./hit-counts.ts";
 import { Journal } from "./journal.ts";
-import { loadLocalEmbedder } from "./local-embedder.ts";
 import {
   type Answer,
   type EntryInfo,
@@ -21,6 +20,7 @@ import {
   packAnswer,
   readMessage,
 } from "./messages.ts";
+import { ModelThread } from "./model-thread.ts";
 import { checkedVector, PartitionIndex } from "./partition-index.ts";
 import { PartitionSums } from "./partition-sums.ts";
 import type { Segment } from "./segment.ts";
@@ -71,7 +71,9 @@ export class IndexOwner {
   readonly #counts = new HitCounts();
   /** Counts deletions: what was being taken in meanwhile may be one of those that were to go. */
   #epoch = 0;
-  #embedder: Promise<Embedder> | undefined;
+  #embedder: Embedder | undefined;
+  /** Where the embedder is a model on this machine. */
+  #model: ModelThread | undefined;
   #problem: string | null = null;
   #loading: Promise<void> | undefined;
   #early = 0;
@@ -158,6 +160,7 @@ export class IndexOwner {
     await this.#journal?.close();
     this.#dropIndexes();
     clearTimeout(this.#building);
+    await this.#model?.close();
     for (const segment of this.#buried.splice(0)) segment.free();
   }
 
@@ -279,7 +282,7 @@ export class IndexOwner {
   /** Undefined when there is no vector for the text: the cache then goes without. */
   async #embed(text: string): Promise<{ space: string; vector: Float32Array } | undefined> {
     try {
-      const embedder = await this.#embedder;
+      const embedder = this.#embedder;
       if (embedder === undefined) return undefined;
       const vector = await within(this.#settings.embedding.timeout_ms, undefined, (signal) =>
         embedder.embed(text, signal),
@@ -291,14 +294,12 @@ export class IndexOwner {
     }
   }
 
-  #openEmbedder(): Promise<Embedder> | undefined {
+  #openEmbedder(): Embedder | undefined {
     const { embedding } = this.#settings;
-    if (!embedsAtOwner(embedding)) return undefined;
-    const embedder =
-      embedding.provider === "local" ? loadLocalEmbedder(embedding) : Promise.resolve(lexicalEmbedder(embedding));
-    // Whoever embeds is told; until then nobody waits for it.
-    embedder.catch(() => undefined);
-    return embedder;
+    void this.#model?.close();
+    this.#model = embedding.provider === "local" ? new ModelThread(embedding) : undefined;
+    this.#model?.open();
+    return this.#model ?? (embedsAtOwner(embedding) ? lexicalEmbedder(embedding) : undefined);
   }
 
   /** Takes an entry into store, journal and index; false when it is not kept. */

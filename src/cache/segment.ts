@@ -9,7 +9,7 @@ import type { HierarchicalNSW } from "hnswlib-node";
 import hnswlib from "hnswlib-node";
 
 const settings = { m: 16, efConstruction: 100, randomSeed: 100 } as const;
-const searchWidth = 48;
+const searchWidth = 32;
 
 export class Segment {
   readonly capacity: number;

@@ -9,6 +9,7 @@ import { type RunningGateway, relayConfig, startGateway } from "../support/gatew
 import { type WordModel, writeWordModel } from "../support/onnx-model.ts";
 import { findRuntime, runtimeFolder, runtimeVersion, withRuntime } from "../support/onnxruntime.ts";
 import { send, userTurn } from "../support/raw-http.ts";
+import { sleep } from "../support/wait.ts";
 
 const model = "vendor.model-v1:0";
 const runtime = findRuntime();
@@ -129,7 +130,7 @@ describe("the semantic cache with a local model", { timeout: 60_000 }, () => {
     });
 
     test("goes on without one that takes its time", async () => {
-      writeWordModel(join(folder, "model"), { ...wordModel, ending: { kind: "slow", rows: 3000 } });
+      writeWordModel(join(folder, "model"), { ...wordModel, ending: { kind: "slow", rows: 2500 } });
       const gateway = await start({ timeout_ms: 30 });
       const answers = await Promise.all(
         [capital, inShort, farAway].map((text) => post(gateway, model, userTurn(text))),
@@ -140,6 +141,21 @@ describe("the semantic cache with a local model", { timeout: 60_000 }, () => {
       }
       expect(outcome(await post(gateway, model, userTurn(`${inShort}?`)))).toBe("miss");
       expect(fake.requests).toHaveLength(4);
+    });
+
+    test("has the model in a thread where nobody else waits for it", async () => {
+      writeWordModel(join(folder, "model"), { ...wordModel, ending: { kind: "slow", rows: 4000 } });
+      const gateway = await start({ timeout_ms: 10_000 });
+      let isOver = false;
+      const asked = post(gateway, model, userTurn(capital)).then((answer) => {
+        isOver = true;
+        return answer;
+      });
+      await sleep(200);
+      // The thread of the indexes itself answers these.
+      for (let turn = 0; turn < 20; turn++) expect(await problemOf(gateway)).toBeNull();
+      expect(isOver).toBe(false);
+      expect(outcome(await asked)).toBe("miss");
     });
 
     test.each([

@@ -113,7 +113,9 @@ export class IndexOwner {
     this.#space = space;
     this.#dropIndexes();
     void inTurns([...this.#store.slots()], (slot) => {
-      if (!this.#closed && this.#store.has(slot)) this.#index(slot);
+      const vector = slot.entry.question?.vector;
+      if (this.#closed || vector === undefined || !this.#store.has(slot)) return;
+      if (isUsable(vector, this.#settings.embedding.dimension)) this.#index(slot);
     });
   }
 

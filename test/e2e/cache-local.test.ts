@@ -6,7 +6,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { member, outcome, post, said, teach } from "../support/cached.ts";
 import { type FakeBedrock, startFakeBedrock } from "../support/fake-bedrock.ts";
 import { type RunningGateway, relayConfig, startGateway } from "../support/gateway.ts";
-import { type WordModel, writeWordModel } from "../support/onnx-model.ts";
+import { moduleUrl } from "../support/module-hook.ts";
+import { marks, type WordModel, writeWordModel } from "../support/onnx-model.ts";
 import { findRuntime, runtimeFolder, runtimeVersion, withRuntime } from "../support/onnxruntime.ts";
 import { send, userTurn } from "../support/raw-http.ts";
 import { sleep } from "../support/wait.ts";
@@ -24,6 +25,7 @@ const inShort = "what's the capital of France";
 const farAway = "Please tell me: what is the capital of France?";
 const near = ["what", "is", "s", "the", "capital", "of", "france"];
 const far = ["please", "tell", "me"];
+const noStore = { "x-bf-cache-no-store": "true" };
 const dimension = 16;
 const words = [...near, ...far];
 /** Mostly along one axis; those of far words are long. */
@@ -80,9 +82,7 @@ describe("the semantic cache with a local model", { timeout: 60_000 }, () => {
       const hit = await post(first, model, userTurn(inShort));
       expect(outcome(hit)).toBe("semantic");
       expect(said(hit)).toBe(said(original));
-      expect(outcome(await post(first, model, userTurn(farAway), { headers: { "x-bf-cache-no-store": "true" } }))).toBe(
-        "miss",
-      );
+      expect(outcome(await post(first, model, userTurn(farAway), { headers: noStore }))).toBe("miss");
       expect(await problemOf(first)).toBeNull();
       expect(await first.stop()).toBe(0);
       const second = await start();
@@ -174,6 +174,28 @@ describe("the semantic cache with a local model", { timeout: 60_000 }, () => {
       else writeFileSync(join(folder, "model", file), content);
       await expect(start()).rejects.toThrow(message);
     });
+  });
+
+  test("starts a model's thread again that has died", async () => {
+    writeWordModel(join(folder, "model"), { ...wordModel, words: [...words, "die"] });
+    const id = marks.length + words.length;
+    // In the place of the runtime: one vector for all texts, and the end of the thread for those with a certain word.
+    const deadly = `
+      export class Tensor { constructor(type, data) { this.data = data; } }
+      const session = {
+        inputNames: ["input_ids"],
+        outputNames: ["vector"],
+        run: async ({ input_ids: { data } }) =>
+          data.includes(${id}n) ? process.exit(1) : { vector: { dims: [1, ${dimension}], data: new Float32Array(${dimension}).fill(1) } },
+      };
+      export const InferenceSession = { create: async () => session };`;
+    const gateway = await start({}, withRuntime(moduleUrl(deadly)));
+    await teach(gateway, model, userTurn(capital));
+    for (let time = 0; time < 2; time++) {
+      expect(outcome(await post(gateway, model, userTurn("Now die."), { headers: noStore }))).toBe("miss");
+      expect(await problemOf(gateway)).toMatch(/the model's thread has ended/);
+      expect(outcome(await post(gateway, model, userTurn(inShort)))).toBe("semantic");
+    }
   });
 
   test("does not start without the runtime, and says what to install", async () => {

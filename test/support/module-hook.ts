@@ -24,6 +24,6 @@ export function loading({ names = {}, files = {} }: Instead): Readonly<Record<"N
   return { NODE_OPTIONS: `--import=${moduleUrl(start)}` };
 }
 
-function moduleUrl(source: string): string {
+export function moduleUrl(source: string): string {
   return `data:text/javascript,${encodeURIComponent(source)}`;
 }

@@ -41,8 +41,8 @@ const candidates = 8;
 /** How long graphs are built without a pause, and how long the pause is. Milliseconds. */
 const buildMs = 2;
 const pauseMs = 2;
-/** A folder that is read in this time is read before anything is answered; a larger one in turns. Milliseconds. */
-const loadMs = 20;
+/** So many records of the folder are read before anything is answered, the others in turns. */
+const readAtOnce = 1000;
 /** So many entries wait until the folder has been read; more are not kept. */
 const mostEarly = 256;
 /** How often entries that are over are looked for. Milliseconds. */
@@ -354,17 +354,18 @@ export class IndexOwner {
     this.#loading = new Promise((resolve) => {
       done = resolve;
     });
-    const go = (ms: number): void => {
-      const until = performance.now() + ms;
+    let read = 0;
+    const go = (): void => {
+      const until = performance.now() + buildMs;
       while (!this.#closed && steps.next().done !== true) {
-        if (performance.now() < until) continue;
-        setImmediate(go, buildMs);
+        if (++read < readAtOnce || performance.now() < until) continue;
+        setImmediate(go);
         return;
       }
       this.#loading = undefined;
       done();
     };
-    go(loadMs);
+    go();
   }
 
   /** @returns false for a record that makes no sense */

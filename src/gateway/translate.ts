@@ -68,7 +68,9 @@ export function readTranslateCall(
 
 /** The call with what was read. */
 export function callWith(call: Omit<TranslateCall, "prepare">, format: ReadRequest): ReadCall {
-  return { format, prepare: (target) => prepareInline(target, format), ...call };
+  // By name: what is read before must not take the place of what is given here.
+  const { asked, streams, headers, patienceMs } = call;
+  return { asked, streams, headers, patienceMs, format, prepare: (target) => prepareInline(target, format) };
 }
 
 function prepareInline(target: Target, format: ReadRequest): Prepared {

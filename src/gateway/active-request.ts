@@ -5,7 +5,7 @@ import type { Admission } from "../governance/governance.ts";
 import type { Identity } from "../governance/identity.ts";
 import type { Pieces } from "../governance/prices.ts";
 import type { Exchange, ReplyHeaders } from "../http/exchange.ts";
-import type { KeyChoice } from "../keys/attempt.ts";
+import type { Attempt, KeyChoice } from "../keys/attempt.ts";
 import type { CacheRecord, ErrorClass, KeyName, LookupRecord, TraceContext } from "../telemetry/request-record.ts";
 import { formatTraceparent, newSpanId } from "../telemetry/trace-context.ts";
 import type { Outcome, Usage } from "../telemetry/usage.ts";
@@ -64,6 +64,8 @@ export class ActiveRequest {
   provider: string | undefined;
   key: KeyName | undefined;
   readonly attempts: OpenAttempt[] = [];
+  /** What it holds of the key that is asked; once it is over, nothing. */
+  turn: Pick<Attempt<unknown>, "failure"> | undefined;
   /** Which target answers: 0 is the first, 1 the first fallback. */
   fallbackIndex = 0;
   /** Milliseconds spent waiting for upstreams. */

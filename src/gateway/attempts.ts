@@ -96,6 +96,7 @@ async function attemptOnce<Key extends Choosable>(
   turn: Turn<Key>,
   tried: readonly Key[],
 ): Promise<Attempted> {
+  request.turn = turn;
   const noted = request.beginAttempt(provider.name, request.model, turn.key, turn.choice);
   // A silent stream is left for another key or target; where there is none, it is waited for.
   const elsewhere = !isLast || (tried.length + 1 < provider.keys.length && keys.hasOther([...tried, turn.key]));

@@ -152,6 +152,17 @@ export class Gateway {
     for (const request of this.#active) request.end(error);
   }
 
+  /** Gives back and counts what runs: the thread ends at once, and its clients have lost their connections. */
+  abandon(): void {
+    const ending = { status: 500, outcome: "error", errorType: "InternalServerException" } as const;
+    const { observability } = this.#snapshot;
+    for (const request of this.#active) {
+      request.turn?.failure("client", Date.now());
+      this.#charge(request, ending.outcome, this.#snapshot);
+      record(request, ending, observability.slow_request_ms, this.#services);
+    }
+  }
+
   /** Takes a request. Never throws, and never leaves one without an answer. */
   serve(exchange: Exchange): void {
     this.requests++;

@@ -54,6 +54,17 @@ const servers: HttpServer[] = [];
 // What escapes every catch must not end the process with all its streams; the request it belongs to is lost.
 process.on("uncaughtException", (error) => log.fatal({ err: error }, "an exception escaped"));
 process.on("unhandledRejection", (error) => log.fatal({ err: error }, "a rejection escaped"));
+// A thread that ends while its app listens would end the process. What is posted now still arrives, and nothing is awaited.
+process.on("exit", () => {
+  const listening = servers.splice(0);
+  if (listening.length === 0) return;
+  for (const server of listening) void server.close();
+  gateway.abandon();
+  void requestLog.stop(1);
+  const { tables } = metrics.snapshot();
+  const counters = overload.readings().filter(({ type }) => type === "counter");
+  void supervisor.call("farewell", { tables, readings: counters });
+});
 
 const offers: FrontEndOffers = {
   listen: async () => {
@@ -89,7 +100,7 @@ const offers: FrontEndOffers = {
   },
   close: async () => {
     await gateway.saveCached(saveMs);
-    await Promise.all(servers.map((server) => server.close()));
+    await Promise.all(servers.splice(0).map((server) => server.close()));
     await requestLog.stop(lastRowsMs);
   },
 };

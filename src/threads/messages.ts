@@ -66,6 +66,8 @@ export interface SupervisorOffers {
   readonly metricsPage: () => Promise<{ readonly type: string; readonly text: string }>;
   /** Writes rows of the request log. */
   readonly appendLog: (batch: LogBatch) => Promise<BatchFate>;
+  /** The last word of a thread that ends by accident: what it had counted. */
+  readonly farewell: (last: MetricsSnapshot) => void;
   /** The next of the request log's feed, when there is some. */
   readonly followLog: (query: TailQuery) => Promise<FeedPage>;
 }

@@ -2,8 +2,14 @@
 import type { MessagePort } from "node:worker_threads";
 
 type Anyone = (argument: never) => unknown;
-type Argument<F> = F extends (argument: infer A) => unknown ? A : never;
-type Result<F> = F extends (argument: never) => infer R ? (Awaited<R> extends Moved<infer V> ? V : Awaited<R>) : never;
+/** What a function is called with. */
+export type Argument<F> = F extends (argument: infer A) => unknown ? A : never;
+/** What the other side gets of a function. */
+export type Result<F> = F extends (argument: never) => infer R
+  ? Awaited<R> extends Moved<infer V>
+    ? V
+    : Awaited<R>
+  : never;
 
 /** What a function gives back together with memory that moves to the other side instead of being copied. */
 export class Moved<Value> {

@@ -1,7 +1,6 @@
 /** The main thread: starts front ends and workers, carries configuration to them, and ends them in good order. */
 import { createServer } from "node:net";
 import { totalmem } from "node:os";
-import { Worker } from "node:worker_threads";
 import type { Loaded } from "../config/load.ts";
 import { ConfigError } from "../config/problems.ts";
 import type { Settings } from "../config/settings.ts";
@@ -11,12 +10,11 @@ import { MetricPage } from "../telemetry/metric-page.ts";
 import { processReadings, ThreadHealth } from "../telemetry/thread-health.ts";
 import { loadConfiguration } from "./configuration.ts";
 import { Control } from "./control.ts";
-import type { FrontEndOffers, FrontEndStart, Listening, SupervisorOffers } from "./messages.ts";
-import { Moved, Peer } from "./peer.ts";
+import { FrontEnds } from "./front-ends.ts";
+import type { Listening } from "./messages.ts";
+import { Moved } from "./peer.ts";
 import { lookAt, watch } from "./watch.ts";
 import { startWorkerPool, type WorkerPool } from "./worker-pool.ts";
-
-type FrontEnd = Peer<SupervisorOffers, FrontEndOffers>;
 
 /** How often the configuration file is looked at for changes. Milliseconds. */
 const watchEveryMs = 1000;
@@ -35,7 +33,7 @@ export interface Running {
   stop(seconds: number): Promise<boolean>;
   /** Lets go of the ports now. */
   kill(): Promise<void>;
-  /** Resolves when a thread that serves clients has died: what it held is lost, and the process had better be replaced. */
+  /** Resolves when a thread that serves clients has died and cannot be replaced: the process had better be. */
   readonly broken: Promise<void>;
 }
 
@@ -49,73 +47,54 @@ export async function startGateway(settings: Settings, loaded: Loaded, log: Logg
   const read = configPath === undefined ? undefined : { path: configPath, look: lookAt(configPath) };
   const port = await findPort(settings.host, settings.port);
   const pool = startWorkerPool(settings.workers, (error) => log.error({ err: error }, "a worker died"));
-  const frontEnds: FrontEnd[] = [];
-  const control = await Control.open(settings, loaded.config, log, {
-    publish: async (inForce) => {
-      await Promise.all(frontEnds.map((frontEnd) => frontEnd.call("configure", inForce)));
-    },
-    keysHealth: async () => {
-      const [first] = frontEnds;
-      if (first === undefined) throw new Error("there is no front end yet");
-      // All keep one truth about keys.
-      return first.call("keysHealth", undefined);
-    },
-    forgetCached: async (filter) => {
-      await Promise.all(frontEnds.map((frontEnd) => frontEnd.call("cacheForget", filter)));
-    },
-    refuseGoverned: (refuse) => {
-      for (const frontEnd of frontEnds)
-        frontEnd
-          .call("refuseGoverned", refuse)
-          .catch((error: unknown) => log.error({ err: error }, "a front end is gone"));
-    },
-    logStates: () => Promise.all(frontEnds.map((frontEnd) => frontEnd.call("logState", undefined))),
-  });
-  const deaths: Promise<void>[] = [];
   const page = new MetricPage();
   const health = new ThreadHealth("supervisor");
-  const offers: SupervisorOffers = {
-    work: async (job) => moved(await pool.run(job)),
-    admin: (request) => control.admin(request),
-    appendLog: (batch) => control.logs.append(batch),
-    followLog: (query) => control.logs.follow(query),
-    cacheAsk: (message) => control.cache.ask(message),
-    metricsPage: async () =>
-      page.render([
-        ...(await Promise.all(frontEnds.map((frontEnd) => frontEnd.call("metrics", undefined)))),
-        {
-          tables: [],
-          readings: [...health.read(), ...processReadings({ frontEnds: frontEnds.length, ...pool.load() })],
-        },
-      ]),
-  };
-  const listening: Listening[] = [];
+  const frontEnds: FrontEnds = new FrontEnds({
+    count: settings.frontends,
+    begin: (index) => ({
+      index,
+      host: settings.host,
+      port,
+      h2Port: index === 1 && settings.h2Port !== 0 ? settings.h2Port : undefined,
+      logLevel: settings.logLevel,
+      settings: control.inForce,
+      limits: limitsOf(settings),
+      keyMemory: control.keyMemory,
+      counterMemory: control.counterMemory,
+    }),
+    offers: {
+      work: async (job) => moved(await pool.run(job)),
+      admin: (request) => control.admin(request),
+      appendLog: (batch) => control.logs.append(batch),
+      followLog: (query) => control.logs.follow(query),
+      cacheAsk: (message) => control.cache.ask(message),
+      metricsPage: async () =>
+        page.render([
+          ...(await frontEnds.metrics()),
+          {
+            tables: [],
+            readings: [...health.read(), ...processReadings({ frontEnds: settings.frontends, ...pool.load() })],
+          },
+        ]),
+    },
+    log,
+  });
+  const control = await Control.open(settings, loaded.config, log, {
+    publish: async (inForce) => {
+      await frontEnds.all("configure", inForce);
+    },
+    keysHealth: () => frontEnds.keysHealth(),
+    forgetCached: async (filter) => {
+      await frontEnds.all("cacheForget", filter);
+    },
+    refuseGoverned: (refuse) => frontEnds.refuseGoverned(refuse),
+    logStates: () => frontEnds.all("logState", undefined),
+  });
   try {
-    for (let index = 1; index <= settings.frontends; index++) {
-      const h2Port = index === 1 && settings.h2Port !== 0 ? settings.h2Port : undefined;
-      const { host, logLevel } = settings;
-      const { keyMemory, counterMemory } = control;
-      const start: FrontEndStart = {
-        index,
-        host,
-        port,
-        h2Port,
-        logLevel,
-        settings: control.inForce,
-        limits: limitsOf(settings),
-        keyMemory,
-        counterMemory,
-      };
-      const { frontEnd, died } = startFrontEnd(start, offers, log);
-      frontEnds.push(frontEnd);
-      deaths.push(died);
-      listening.push(await frontEnd.call("listen", undefined));
-    }
-    const first = listening[0];
-    if (first === undefined) throw new Error("there is no front end");
-    return new Supervisor(settings, read, control, frontEnds, pool, first, Promise.race(deaths), log);
+    const listening = await frontEnds.start();
+    return new Supervisor(settings, read, control, frontEnds, pool, listening, log);
   } catch (error) {
-    await Promise.allSettled(frontEnds.map((frontEnd) => frontEnd.call("close", undefined)));
+    await frontEnds.end("close");
     await Promise.all([pool.close(), control.close()]);
     throw error;
   }
@@ -138,7 +117,7 @@ class Supervisor implements Running {
   readonly broken: Promise<void>;
   readonly #settings: Settings;
   readonly #control: Control;
-  readonly #frontEnds: readonly FrontEnd[];
+  readonly #frontEnds: FrontEnds;
   readonly #pool: WorkerPool;
   readonly #log: Logger;
   readonly #endWatch: (() => void) | undefined;
@@ -149,13 +128,12 @@ class Supervisor implements Running {
     settings: Settings,
     read: { readonly path: string; readonly look: string } | undefined,
     control: Control,
-    frontEnds: readonly FrontEnd[],
+    frontEnds: FrontEnds,
     pool: WorkerPool,
     listening: Listening,
-    broken: Promise<void>,
     log: Logger,
   ) {
-    this.broken = broken;
+    this.broken = frontEnds.broken;
     this.#settings = settings;
     this.#control = control;
     this.#frontEnds = frontEnds;
@@ -184,11 +162,11 @@ class Supervisor implements Running {
 
   async stop(seconds: number): Promise<boolean> {
     const timeout = new Promise<false>((resolve) => setTimeout(resolve, seconds * 1000, false).unref());
-    const drained = this.#all("drain").then(() => true as const);
+    const drained = this.#frontEnds.end("drain").then(() => true as const);
     const byItself = await Promise.race([drained, timeout]);
     if (!byItself) {
       this.#log.warn(`requests were still running after ${seconds} seconds and are ended`);
-      await this.#all("cut");
+      await this.#frontEnds.end("cut");
     }
     await this.kill();
     return byItself;
@@ -196,34 +174,9 @@ class Supervisor implements Running {
 
   async kill(): Promise<void> {
     this.#endWatch?.();
-    await this.#all("close");
+    await this.#frontEnds.end("close");
     await Promise.all([this.#pool.close(), this.#control.close()]);
   }
-
-  /** A front end that has died has nothing left to drain or close. */
-  async #all(name: "drain" | "cut" | "close"): Promise<void> {
-    await Promise.allSettled(this.#frontEnds.map((frontEnd) => frontEnd.call(name, undefined)));
-  }
-}
-
-function startFrontEnd(
-  start: FrontEndStart,
-  offers: SupervisorOffers,
-  log: Logger,
-): { readonly frontEnd: FrontEnd; readonly died: Promise<void> } {
-  const worker = new Worker(new URL("./front-end.js", import.meta.url), { workerData: start });
-  const frontEnd: FrontEnd = new Peer(worker, offers);
-  worker.on("error", (error) => {
-    log.fatal({ err: error }, `front end ${start.index} failed`);
-    frontEnd.hangUp(error);
-  });
-  const died = new Promise<void>((resolve) => {
-    worker.once("exit", (code) => {
-      frontEnd.hangUp(new Error(`front end ${start.index} has ended with code ${code}`));
-      resolve();
-    });
-  });
-  return { frontEnd, died };
 }
 
 /**

@@ -2,13 +2,8 @@
 
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { MessageChannel } from "node:worker_threads";
 import { move, transferableSymbol, valueSymbol } from "piscina";
 import { type Jobs, jobs } from "../src/gateway/jobs.ts";
-
-/** What is sent here arrives nowhere: memory that moves there is free at once, and not when this thread next collects. */
-const { port1: nowhere, port2 } = new MessageChannel();
-port2.close();
 
 /**
  * What a job of this size leaves behind is collected behind it, which holds up nobody but this thread: while it waits for
@@ -26,9 +21,14 @@ export default function heavy({ name, job }: { readonly name: keyof Jobs; readon
   const done = jobs[name](job as never);
   const isMoved = typeof done === "object" && "bytes" in done && done.bytes.length > 0;
   // A body that nothing had to be done to is its own result.
-  if (!isMoved || done.bytes.buffer !== buffer) nowhere.postMessage(undefined, [buffer]);
+  if (!isMoved || done.bytes.buffer !== buffer) letGo(buffer);
   if (isLarge && typeof collect === "function") collect();
   return isMoved ? move({ [transferableSymbol]: [done.bytes.buffer], [valueSymbol]: done }) : done;
+}
+
+/** Moves memory to where nobody holds it, as the callers of this hold the job: the next collection frees it. */
+function letGo(buffer: ArrayBuffer): void {
+  structuredClone(buffer, { transfer: [buffer] });
 }
 
 interface Job {

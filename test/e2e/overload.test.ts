@@ -1,5 +1,8 @@
 /** Too much to do: new inference is refused before it hurts what runs, and everything else goes on. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { stream } from "../support/answers.ts";
 import { type FakeBedrock, startFakeBedrock } from "../support/fake-bedrock.ts";
@@ -50,6 +53,43 @@ describe("a process whose memory is nearly used up", { timeout: 60_000 }, () => 
     }
     expect(await gateway.metric("bifrost_overload_refusals_total", { reason: "memory" })).toBe(4);
     expect(gateway.logs.filter(({ msg }) => String(msg).startsWith("overloaded"))).toHaveLength(1);
+  });
+});
+
+describe("an overload that comes and goes", { timeout: 60_000 }, () => {
+  const preload = new URL("../support/thread-orders.js", import.meta.url).href;
+
+  test.each([
+    { deed: "stall", message: /does not come round/, env: { BIFROST_OVERLOAD_DELAY_MS: "100" } },
+    { deed: "swell", message: /memory/, env: { BIFROST_MEMORY_LIMIT_MB: "500" } },
+  ])("for $deed refuses new inference, lets streams end byte for byte, and is over", async ({ deed, message, env }) => {
+    const orders = mkdtempSync(join(tmpdir(), "bifrost-orders-"));
+    const gateway = await start({ ...env, NODE_OPTIONS: `--import ${preload}`, THREAD_ORDERS: orders });
+    const frames = converseFrames();
+    fake.when("lasting", stream(frames.flatMap((frame) => [frame, 800])));
+    const running = Array.from({ length: 10 }, () =>
+      send(gateway.url, "/bedrock/model/lasting/converse-stream", { body: userTurn("hi") }),
+    );
+    await until("the streams", () => fake.all("lasting").length === running.length);
+    writeFileSync(join(orders, "front-end-1"), deed);
+    await until("the overload", () => gateway.logs.some(({ msg }) => String(msg).startsWith("overloaded")), 8000);
+    for (const ask of [
+      send(gateway.url, path, { body: userTurn("hi") }),
+      sendH2(gateway.h2url, path, { body: userTurn("hi") }),
+    ])
+      expectThrottled(await ask, message);
+    for (const { status, body } of await Promise.all(running)) {
+      expect(status).toBe(200);
+      expect(body.equals(Buffer.concat(frames))).toBe(true);
+    }
+    await until(
+      "its end",
+      () => gateway.logs.some(({ msg }) => String(msg).startsWith("no longer overloaded")),
+      20_000,
+    );
+    expect((await send(gateway.url, path, { body: userTurn("hi") })).status).toBe(200);
+    expect(fake.all("vendor.model")).toHaveLength(1);
+    rmSync(orders, { recursive: true });
   });
 });
 

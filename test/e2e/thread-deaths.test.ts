@@ -19,7 +19,7 @@ import { rejection, sleep, until } from "../support/wait.ts";
 
 const token = "operator";
 const withinMs = 2000;
-const preload = new URL("../support/dying-threads.js", import.meta.url).href;
+const preload = new URL("../support/thread-orders.js", import.meta.url).href;
 const converse = "/bedrock/model/vendor.model/converse";
 const app = { "x-bf-vk": "sk-bf-app" };
 const lone = { "x-bf-vk": "sk-bf-lone" };
@@ -67,7 +67,7 @@ async function start(env: Readonly<Record<string, string>> = {}): Promise<Runnin
       BIFROST_ADMIN_TOKEN: token,
       BIFROST_FRONTENDS: "2",
       NODE_OPTIONS: `--import ${preload}`,
-      DYING_THREADS: orders,
+      THREAD_ORDERS: orders,
       ...env,
     },
     withoutH2: true,

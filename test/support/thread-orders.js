@@ -1,5 +1,5 @@
 /**
- * Loaded into a gateway with NODE_OPTIONS: its threads die on a test's order. An order is a file in DYING_THREADS whose
+ * Loaded into a gateway with NODE_OPTIONS: its threads do what a test orders. An order is a file in THREAD_ORDERS whose
  * name is the thread's and whose text is the deed. A request that says `worker, exit` or `front end, throw` is one as well:
  * for the worker as it writes the encoded request, for the front end as it looks through the body.
  */
@@ -7,10 +7,27 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import { isMainThread, workerData } from "node:worker_threads";
 
+const seconds = 4;
+const kept = [];
+
 const deeds = {
   exit: () => process.exit(3),
   throw: () => {
     throw new Error("thrown on order");
+  },
+  /** The event loop comes late for some seconds. */
+  stall: () => {
+    const end = performance.now() + seconds * 1000;
+    const timer = setInterval(() => {
+      const until = performance.now() + 400;
+      while (performance.now() < until);
+      if (performance.now() > end) clearInterval(timer);
+    }, 50);
+  },
+  /** It takes up memory for some seconds. */
+  swell: () => {
+    for (let count = 0; count < 6; count++) kept.push(Buffer.alloc(64 * 1024 * 1024, 1));
+    setTimeout(() => kept.splice(0), seconds * 1000);
   },
   hoard: () => {
     const hoarded = [];
@@ -25,8 +42,8 @@ function nameOfThread() {
   return file === "store-thread" ? "store" : "worker";
 }
 
-if (!isMainThread && process.env.DYING_THREADS !== undefined) {
-  const order = join(process.env.DYING_THREADS, nameOfThread());
+if (!isMainThread && process.env.THREAD_ORDERS !== undefined) {
+  const order = join(process.env.THREAD_ORDERS, nameOfThread());
   setInterval(() => {
     if (!existsSync(order)) return;
     const deed = deeds[readFileSync(order, "utf8")];

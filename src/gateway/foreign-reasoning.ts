@@ -1,14 +1,17 @@
 /** Bedrock refuses reasoning that another provider signed; a conversation that was served by both brings such blocks along. */
 import { isJsonObject, type JsonObject, type JsonValue } from "../bedrock/json.ts";
+import { holdsAny } from "./scan.ts";
 
 /** How our wrapped signatures begin, as text and as the base64 of a redacted block. */
 const wrapped = "gw1.";
 const wrappedBlob = "Z3cxL";
 
+/** From the quote on: looking for a quote passes over a picture's base64 at many times the speed of looking for a letter. */
+const beginnings = [Buffer.from(`"${wrapped}`), Buffer.from(`"${wrappedBlob}`)];
+
 /** Whether a body may hold reasoning blocks that other providers minted. Nearly none does. */
-export function mayHoldForeignReasoning(body: Buffer): boolean {
-  // From the quote on: looking for a quote passes over a picture's base64 at many times the speed of looking for a letter.
-  return body.includes(`"${wrapped}`) || body.includes(`"${wrappedBlob}`);
+export function mayHoldForeignReasoning(body: Buffer): boolean | Promise<boolean> {
+  return holdsAny(body, beginnings);
 }
 
 /** The body of Converse or of Anthropic Messages without the reasoning blocks that other providers minted. */

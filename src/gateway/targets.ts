@@ -38,6 +38,7 @@ import type {
 import { type Recall, readRecallOptions, recall } from "./recall.ts";
 import { type RelayCall, relay } from "./relay.ts";
 import { readAnswerFacts } from "./relay-facts.ts";
+import { holdsAny } from "./scan.ts";
 import { findTargets, replaceModel, type Target } from "./target.ts";
 import {
   callWith,
@@ -282,7 +283,7 @@ async function translateTarget(
   const { request, snapshot, route, services } = asked;
   const { target } = turn;
   const headers = headersForUpstream(request.exchange.headers, snapshot.policy.headerFilter, "translate");
-  if (target.body.length >= largeBytes && !asksGuardrail(request.exchange.headers, target.body)) {
+  if (target.body.length >= largeBytes && !(await asksGuardrail(request.exchange.headers, target.body))) {
     const { offThread } = services;
     const large = largeTranslateCall(request, route, target.model, target.body, headers, offThread, turn.keeper);
     return walkTranslate(asked, turn, provider, keys, large);
@@ -309,9 +310,11 @@ function translateRead(
 }
 
 /** What a guardrail is to see has to be read here. */
-function asksGuardrail(headers: RequestHeaders, body: Buffer): boolean {
-  return headers.has("x-amzn-bedrock-guardrailidentifier") || body.includes('"guardrailConfig"');
+function asksGuardrail(headers: RequestHeaders, body: Buffer): boolean | Promise<boolean> {
+  return headers.has("x-amzn-bedrock-guardrailidentifier") || holdsAny(body, guardrailMember);
 }
+
+const guardrailMember = [Buffer.from('"guardrailConfig"')];
 
 function walkTranslate(
   { request, services }: Asked,
@@ -425,11 +428,16 @@ async function relayTarget(
 }
 
 function bodyForBedrock({ operation }: Route, body: Buffer, offThread: OffThread): Buffer | Promise<Buffer> {
-  if (operation.model !== "path" || !mayHoldForeignReasoning(body)) return body;
-  if (body.length < largeBytes) return stripForeignReasoning(body);
-  return offThread
-    .run("strip", body, {})
-    .then(({ bytes }) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
+  if (operation.model !== "path") return body;
+  const mayHold = mayHoldForeignReasoning(body);
+  if (mayHold === false) return body;
+  return body.length < largeBytes ? stripForeignReasoning(body) : stripLarge(body, mayHold, offThread);
+}
+
+async function stripLarge(body: Buffer, mayHold: true | Promise<boolean>, offThread: OffThread): Promise<Buffer> {
+  if (!(await mayHold)) return body;
+  const { bytes } = await offThread.run("strip", body, {});
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 /** Where the model stands in the body, a key's alias has to be written there. */

@@ -27,6 +27,9 @@ const singular = new Set(["content-length", "host", "transfer-encoding"]);
 /** Statuses whose answers never have a body, and so no length (RFC 9110 section 6.4.1). */
 const bodiless = new Set([204, 304]);
 
+/** The library copies what the connection does not take at once. Of more than this, it is given what is taken. Bytes. */
+const copiedBytes = 1024 * 1024;
+
 const empty = Buffer.alloc(0);
 
 /** One-byte buffers that can be lent ahead of the write they belong to. */
@@ -105,6 +108,8 @@ class UwsExchange implements Exchange {
   readonly #server: { readonly draining: boolean };
   readonly #upload: Upload | undefined;
   #finished = false;
+  /** A whole answer is on its way, and is no other's to write to. */
+  #replied = false;
   #abortListener: (() => void) | undefined;
 
   constructor(res: HttpResponse, req: HttpRequest, maxBodyBytes: number, server: { readonly draining: boolean }) {
@@ -152,7 +157,14 @@ class UwsExchange implements Exchange {
   }
 
   reply(status: number, headers: ReplyHeaders, body: Uint8Array | string): void {
-    if (this.aborted || this.#finished) return;
+    if (this.aborted || this.#finished || this.#replied) return;
+    if (typeof body !== "string" && body.length > copiedBytes && !this.#mustClose()) {
+      const stream = this.open(status, headers, body.length);
+      this.#replied = true;
+      if (this.method !== "HEAD") stream.write(body);
+      stream.end();
+      return;
+    }
     this.#finished = true;
     if (this.malformed === undefined) this.#send(status, headers, body);
     // Bytes behind a malformed request must not become the next one. While this one waits, the library closes the
@@ -162,8 +174,7 @@ class UwsExchange implements Exchange {
 
   #send(status: number, headers: ReplyHeaders, body: Uint8Array | string): void {
     if (this.aborted) return;
-    // A request that was not read to its end leaves bytes behind that must not be taken for the next request.
-    const close = this.#server.draining || this.malformed !== undefined || this.#upload?.complete === false;
+    const close = this.#mustClose();
     this.#res.cork(() => {
       writeHead(this.#res, status, headers, this.#clientCloses());
       if (this.method !== "HEAD" && !bodiless.has(status)) {
@@ -179,8 +190,9 @@ class UwsExchange implements Exchange {
   }
 
   open(status: number, headers: ReplyHeaders, length?: number): ReplyStream {
+    const isLate = this.#replied;
     const owner: StreamOwner = {
-      isAborted: () => this.aborted || this.#finished,
+      isAborted: () => isLate || this.aborted || this.#finished,
       finish: () => {
         this.#finished = true;
       },
@@ -188,6 +200,11 @@ class UwsExchange implements Exchange {
     };
     if (this.method !== "HEAD" && length === undefined) return new UwsReplyStream(this.#res, status, headers, owner);
     return new UwsSizedStream(this.#res, { status, headers, length, bodiless: this.method === "HEAD" }, owner);
+  }
+
+  /** A request that was not read to its end leaves bytes behind that must not be taken for the next request. */
+  #mustClose(): boolean {
+    return this.#server.draining || this.malformed !== undefined || this.#upload?.complete === false;
   }
 
   /** The client asked for the connection's end. The library then ends it without saying so, and clients would reuse it. */

@@ -1,5 +1,6 @@
 /** Sending a request upstream and reading its answer at the reader's speed: undici pools, one for each origin. */
 import { Readable } from "node:stream";
+import { setImmediate } from "node:timers/promises";
 import { LRUCache } from "lru-cache";
 import { buildConnector, type Dispatcher, Pool, ProxyAgent } from "undici";
 import { checkHost, guardedLookup } from "./address.ts";
@@ -155,6 +156,52 @@ function connectTo(origin: string, network: Network): Dispatcher {
   return new Pool(origin, { ...options, connect });
 }
 
+/** Answers from this size on are put in their place as they come, since to copy all at their end would take a while. Bytes. */
+const putBytes = 1024 * 1024;
+
+/** An answer as it comes together. */
+class Parts {
+  bytes = 0;
+  readonly #parts: Buffer[] = [];
+  /** Room for a large one, where it says its length. The parser of HTTP sees to it that it has that length. */
+  readonly #room: Buffer | undefined;
+
+  /** @param declared the length it will have; NaN where nobody has said */
+  constructor(declared: number, maxBytes: number) {
+    if (declared >= putBytes && declared <= maxBytes) this.#room = Buffer.allocUnsafeSlow(declared);
+  }
+
+  push(part: Buffer): void {
+    const at = this.bytes;
+    this.bytes += part.length;
+    if (this.#room === undefined) this.#parts.push(part);
+    else this.#room.set(part, at);
+  }
+
+  whole(): Buffer | Promise<Buffer> {
+    if (this.#room !== undefined) return this.#room;
+    const [first] = this.#parts;
+    if (first !== undefined && this.#parts.length === 1) return first;
+    return this.bytes < putBytes ? Buffer.concat(this.#parts, this.bytes) : this.#join();
+  }
+
+  /** In turns with other work. */
+  async #join(): Promise<Buffer> {
+    const whole = Buffer.allocUnsafeSlow(this.bytes);
+    let at = 0;
+    let turn = 0;
+    for (const part of this.#parts) {
+      if (turn >= putBytes) {
+        await setImmediate();
+        turn = 0;
+      }
+      at += part.copy(whole, at);
+      turn += part.length;
+    }
+    return whole;
+  }
+}
+
 /** Errors of connections that had served a request before. */
 const servedBefore = new WeakSet<Error>();
 
@@ -205,19 +252,15 @@ class Handler implements Dispatcher.DispatchHandler, Sent, UpstreamAnswer {
 
   collect(maxBytes: number): Promise<Buffer> {
     return new Promise((resolve, reject) => {
-      const parts: Buffer[] = [];
-      let bytes = 0;
+      const parts = new Parts(Number(this.headers["content-length"]), maxBytes);
       this.read({
         data: (chunks) => {
-          for (const chunk of chunks) {
-            parts.push(chunk);
-            bytes += chunk.length;
-          }
-          if (bytes <= maxBytes) return;
+          for (const chunk of chunks) parts.push(chunk);
+          if (parts.bytes <= maxBytes) return;
           reject(new UpstreamError("too_large", `the upstream's answer is larger than ${maxBytes} bytes`));
           this.cancel();
         },
-        end: () => resolve(parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts, bytes)),
+        end: () => resolve(parts.whole()),
         error: reject,
       });
     });

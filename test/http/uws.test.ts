@@ -300,6 +300,26 @@ describe("a whole answer", () => {
     expect(socket.closed).toBe(false);
   });
 
+  test("of many megabytes arrives whole at its reader's speed, once, and leaves the connection for the next request", async () => {
+    const body = Buffer.alloc(24 * 1024 * 1024, "0123456789abcdef");
+    handle = (exchange) => {
+      exchange.reply(200, [["x-a", "1"]], body);
+      exchange.reply(500, [], "late");
+      exchange.open(500, []).destroy();
+    };
+    for (let count = 0; count < 2; count++) {
+      const answer = await send(origin, "/a", { method: "GET" });
+      expect(answer.headers).toMatchObject({ "x-a": "1", "content-length": String(body.length) });
+      expect(answer.body.equals(body)).toBe(true);
+    }
+    const head = await send(origin, "/a", { method: "HEAD" });
+    expect(head.headers["content-length"]).toBe(String(body.length));
+    const socket = await open();
+    socket.write(get);
+    await sleep(200);
+    socket.destroy();
+  });
+
   test("to a client that has left is nothing, and it left once", async () => {
     const { exchange, socket } = await begin(get);
     const [replaced, left] = [vi.fn(), vi.fn()];

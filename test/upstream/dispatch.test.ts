@@ -48,6 +48,32 @@ async function text(sent: Sent): Promise<string> {
   return (await (await sent.answer).collect(1000)).toString();
 }
 
+describe("an answer of several megabytes", () => {
+  const large = Buffer.alloc(5 * 1024 * 1024, "0123456789abcdef");
+
+  test.each([
+    ["that says its length", { "content-length": String(large.length) }],
+    ["that does not say its length", {}],
+  ])("%s is collected whole, and none beyond the limit", async (_what, headers) => {
+    handle = (_request, response) => {
+      response.writeHead(200, headers);
+      response.end(large);
+    };
+    const collected = await (await send().answer).collect(large.length);
+    expect(collected.equals(large)).toBe(true);
+    const error = await rejection((await send().answer).collect(large.length - 1));
+    expect(error).toMatchObject({ fault: "too_large" });
+  });
+
+  test("that breaks off is none", async () => {
+    handle = (_request, response) => {
+      response.writeHead(200, { "content-length": String(large.length) });
+      response.write(large.subarray(0, 2 * 1024 * 1024), () => response.destroy());
+    };
+    expect(await rejection((await send().answer).collect(large.length))).toMatchObject({ fault: "broken" });
+  });
+});
+
 describe("a request", () => {
   test("goes out with its method, path, headers and body, and its answer comes back", async () => {
     handle = (request, response) => {

@@ -19,6 +19,7 @@ const preparing = {
   headers: new Map<string, string>(),
   requestId: "id",
   target: { provider: "openai", kind: "openai", model: "gpt-4.1", streaming: false, seed: "id" },
+  guarded: false,
 };
 
 const offers: HopOffers = {

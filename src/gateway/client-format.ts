@@ -71,6 +71,8 @@ export interface TextAnswerFormat extends TextWriter {
   readonly kind: "text";
   /** Undefined where more is done with the answer than the form says. */
   readonly form: AnswerForm | undefined;
+  /** The form where that more is only listening, which is done without for a very large answer. */
+  readonly untapped?: AnswerForm | undefined;
 }
 
 /** Converse in either form, and InvokeModel in a family that generates. */

@@ -15,6 +15,7 @@ import {
   readClientRequest,
   readCountTokens,
   readRerankRequest,
+  type TextFormat,
 } from "./client-format.ts";
 
 /** What a client asks, and how it is answered. */
@@ -81,6 +82,12 @@ export function readForeignRequest(
     case "ListObjectsV2":
       throw new BedrockError("ValidationException", `The provider ${provider} does not serve ${name}.`);
   }
+}
+
+/** The same, for a model whose answers somebody else guards. */
+export function withoutGuardrail<Format extends TextFormat>(format: Format): Format {
+  const { guardrailConfig: _applied, ...request } = format.request;
+  return { ...format, request };
 }
 
 /** @throws BedrockError ValidationException for what the target cannot carry */

@@ -5,7 +5,7 @@ import type { SignedPayload } from "../bedrock/signature.ts";
 import { estimateInputTokens, reservedOutputTokens } from "../governance/estimate.ts";
 import type { Former, Governance } from "../governance/governance.ts";
 import type { Identity } from "../governance/identity.ts";
-import type { TokenUsage } from "../governance/prices.ts";
+import type { Pieces, TokenUsage } from "../governance/prices.ts";
 import type { Refusal } from "../governance/refusals.ts";
 import type { Routed } from "../governance/routing.ts";
 import type { Exchange, RequestHeaders } from "../http/exchange.ts";
@@ -15,7 +15,6 @@ import { Secret } from "../upstream/secret.ts";
 import type { ActiveRequest, Estimate } from "./active-request.ts";
 import { type ClientAuth, checkSignature } from "./client-auth.ts";
 import { maxTokensOf } from "./max-tokens.ts";
-import { piecesAsked } from "./pieces.ts";
 import type { Provider } from "./providers.ts";
 import { defaultProvider, type Target } from "./target.ts";
 
@@ -201,6 +200,7 @@ const noDimensions: ReadonlyMap<string, string> = new Map();
  * Admits the request to a target, with a reservation of the most it can cost. What it was admitted with to a target that
  * has failed before is settled by this: that one has used nothing.
  *
+ * @param pieces what it asks for that is paid by the piece
  * @throws BedrockError AccessDeniedException, ServiceQuotaExceededException or ThrottlingException
  */
 export function admitTarget(
@@ -208,8 +208,9 @@ export function admitTarget(
   { provider, model, body }: Target,
   identity: Identity | undefined,
   governance: Governance,
+  pieces: Pieces | undefined,
 ): void {
-  request.pieces = piecesAsked(request.operation, model, body, provider.kind !== "bedrock");
+  request.pieces = pieces;
   if (!governance.hasLimits) return;
   const former: Former | undefined = request.admission && { admission: request.admission, usage: nothing };
   request.admission = undefined;

@@ -20,7 +20,7 @@ import { nonsense } from "./failures.ts";
 export type Apply = (route: Route, body: Buffer) => Promise<Attempted>;
 
 /** The model behind the guardrail, asked without it. */
-export type Ask = (request: ConverseRequest) => Promise<ConverseResponse | Failure>;
+export type Ask = () => Promise<ConverseResponse | Failure>;
 
 type Verdict = {
   readonly intervened: boolean;
@@ -28,13 +28,19 @@ type Verdict = {
   readonly assessments: readonly JsonValue[];
 };
 
+/** What the guardrail is to see of a request, as ApplyGuardrail takes it; undefined for nothing. */
+export function guardedInput(request: ConverseRequest): string | undefined {
+  return applyBody("INPUT", inputOf(request));
+}
+
 /**
  * Asks the model under the guardrail.
  *
+ * @param input as {@link guardedInput} makes it
  * @throws BedrockError ValidationException when the guardrail is not named
  */
 export async function askGuarded(
-  request: ConverseRequest,
+  input: Buffer | undefined,
   config: GuardrailConfig,
   apply: Apply,
   ask: Ask,
@@ -42,20 +48,18 @@ export async function askGuarded(
   const { guardrailIdentifier: id } = config;
   if (id === undefined || id === "") throw refuseField("guardrailConfig.guardrailIdentifier", "is required");
   const route = routeOf(id, config.guardrailVersion ?? "DRAFT");
-  const check = (source: "INPUT" | "OUTPUT", content: readonly JsonObject[]) =>
-    verdictOf(apply, route, source, content);
 
-  const before = await check("INPUT", inputOf(request));
+  const before = await verdictOf(apply, route, input);
   if ("kind" in before) return before;
   const inputTrace = { inputAssessment: { [id]: before.assessments[0] ?? {} } };
   if (before.intervened) return blocked(before, traced(config, inputTrace));
 
-  const { guardrailConfig: _applied, ...rest } = request;
-  const answer = await ask(rest);
+  const answer = await ask();
   if ("kind" in answer) return answer;
   const texts = answer.output.message.content.flatMap((block) => ("text" in block ? [asText(block.text)] : []));
-  if (texts.length === 0) return { ...answer, ...traced(config, inputTrace) };
-  const after = await check("OUTPUT", texts);
+  const output = applyBody("OUTPUT", texts);
+  if (output === undefined) return { ...answer, ...traced(config, inputTrace) };
+  const after = await verdictOf(apply, route, Buffer.from(output));
   if ("kind" in after) return after;
   const trace = traced(config, { ...inputTrace, outputAssessments: { [id]: after.assessments } });
   if (!after.intervened) return { ...answer, ...trace };
@@ -69,14 +73,13 @@ function routeOf(id: string, version: string): Route {
   return route;
 }
 
-async function verdictOf(
-  apply: Apply,
-  route: Route,
-  source: "INPUT" | "OUTPUT",
-  content: readonly JsonObject[],
-): Promise<Verdict | Failure> {
-  if (content.length === 0) return { intervened: false, outputs: [], assessments: [] };
-  const attempted = await apply(route, Buffer.from(JSON.stringify({ source, content })));
+function applyBody(source: "INPUT" | "OUTPUT", content: readonly JsonObject[]): string | undefined {
+  return content.length === 0 ? undefined : JSON.stringify({ source, content });
+}
+
+async function verdictOf(apply: Apply, route: Route, body: Buffer | undefined): Promise<Verdict | Failure> {
+  if (body === undefined) return { intervened: false, outputs: [], assessments: [] };
+  const attempted = await apply(route, body);
   if (attempted.kind === "failure") return attempted;
   if (attempted.kind !== "answer") throw new Error("ApplyGuardrail does not stream");
   let said: unknown;

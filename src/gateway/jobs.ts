@@ -2,18 +2,31 @@
  * What workers do with large bodies. Each job is a pure function of plain data. Where a result has `bytes`, nobody else
  * has their memory, and it moves to the other thread without a copy.
  */
+import type { GuardrailConfig } from "../bedrock/converse.ts";
 import { BedrockError, type ErrorType } from "../bedrock/errors.ts";
 import type { Operation, Route } from "../bedrock/operations.ts";
+import type { Pieces } from "../governance/prices.ts";
 import type { ReplyHeaders, RequestHeaders } from "../http/exchange.ts";
 import type { Memo, ProviderFailure, ProviderHeaders, Target } from "../providers/dialect.ts";
 import { countInputTokens } from "../providers/mock/conversation.ts";
-import { planMock } from "../providers/mock/mock.ts";
+import { applyGuardrail } from "../providers/mock/guardrail.ts";
+import { planEmbeddings, planMock } from "../providers/mock/mock.ts";
+import { rankByWords, rerank } from "../providers/mock/rerank.ts";
 import type { MockPlan, MockRule } from "../providers/mock/rule.ts";
 import type { Usage } from "../telemetry/usage.ts";
-import { type AnswerForm, formatOf, readClientRequest, readCountTokens } from "./client-format.ts";
+import {
+  type AnswerForm,
+  type ClientAnswer,
+  formatOf,
+  parseBody,
+  readClientRequest,
+  readCountTokens,
+} from "./client-format.ts";
 import { decodeWhole } from "./decoding.ts";
-import { encodeFor, readForeignRequest } from "./encoding.ts";
+import { encodeFor, readForeignRequest, withoutGuardrail } from "./encoding.ts";
 import { stripForeignReasoning } from "./foreign-reasoning.ts";
+import { guardedInput } from "./guardrail.ts";
+import { imagesIn, piecesAsked } from "./pieces.ts";
 import { type AnswerFacts, readAnswerFacts } from "./relay-facts.ts";
 import { modelInBody } from "./target.ts";
 
@@ -43,8 +56,38 @@ export interface Jobs {
   /** The body without reasoning that others have signed. */
   strip(job: Body): { readonly bytes: Uint8Array };
   facts(job: Body & { readonly operation: Operation["name"] }): AnswerFacts | undefined;
-  plan(job: Body & PlanJob): PlannedJob | { readonly kind: "no_text" } | Refused;
+  /** What a paid-by-the-piece request asks for, as `piecesAsked`. */
+  pieces(job: Body & PiecesJob): Pieces | undefined;
+  /** How many images an answer has. */
+  images(job: Body): number;
+  /** What a guardrail is to see of a request for another provider's model. */
+  guard(job: Body & GuardJob): GuardedJob | { readonly kind: "unguarded" } | Refused;
+  plan(job: Body & PlanJob): PlannedJob | MadeJob | Refused;
+  /** The mock's answers that are read from the body alone. */
+  mock(job: Body & { readonly operation: "ApplyGuardrail" | "Rerank" }): MadeJob | Refused;
   count(job: Body & { readonly modelId: string }): number | Refused;
+}
+
+interface PiecesJob {
+  readonly operation: string;
+  readonly model: string | undefined;
+  readonly foreign: boolean;
+}
+
+interface GuardJob {
+  readonly route: Route;
+  readonly asked: string;
+  readonly headers: RequestHeaders;
+  readonly requestId: string;
+  readonly provider: string;
+}
+
+interface GuardedJob {
+  readonly kind: "guarded";
+  readonly form: AnswerForm;
+  readonly config: GuardrailConfig;
+  /** As `guardedInput` makes it; empty for nothing. */
+  readonly bytes: Uint8Array;
 }
 
 interface PrepareJob {
@@ -53,6 +96,8 @@ interface PrepareJob {
   readonly headers: RequestHeaders;
   readonly requestId: string;
   readonly target: Target;
+  /** The guardrail is around the model, and not for it. */
+  readonly guarded: boolean;
 }
 
 interface PreparedJob {
@@ -101,10 +146,21 @@ interface PlannedJob {
   };
 }
 
+/** What the mock has made of something else than text. */
+interface MadeJob {
+  readonly kind: "made";
+  readonly headers: ReplyHeaders;
+  readonly bytes: Uint8Array;
+  readonly usage: Usage | undefined;
+  readonly latencyMs: number;
+  readonly error: ErrorFacts | undefined;
+}
+
 export const jobs: Jobs = {
-  prepare: ({ body, route, asked, headers, requestId, target }) =>
+  prepare: ({ body, route, asked, headers, requestId, target, guarded }) =>
     refusable(() => {
-      const format = readForeignRequest(route, asked, viewOf(body), { headers, requestId }, target.provider);
+      const read = readForeignRequest(route, asked, viewOf(body), { headers, requestId }, target.provider);
+      const format = guarded && read.kind === "text" ? withoutGuardrail(read) : read;
       const { request, ignored, memo } = encodeFor(target, format);
       const { body: text, ...head } = request;
       const form = format.kind === "count" ? ({ kind: "count" } as const) : format.form;
@@ -127,10 +183,39 @@ export const jobs: Jobs = {
 
   facts: ({ body, operation }) => readAnswerFacts(operation, viewOf(body)),
 
+  pieces: ({ body, operation, model, foreign }) => piecesAsked(operation, model, viewOf(body), foreign),
+
+  images: ({ body }) => imagesIn(viewOf(body)),
+
+  guard: ({ body, route, asked, headers, requestId, provider }) =>
+    refusable(() => {
+      const format = readForeignRequest(route, asked, viewOf(body), { headers, requestId }, provider);
+      const config = format.kind === "text" ? format.request.guardrailConfig : undefined;
+      if (format.kind !== "text" || format.form === undefined || config === undefined)
+        return { kind: "unguarded" } as const;
+      return {
+        kind: "guarded",
+        form: format.form,
+        config,
+        bytes: bytesOf(guardedInput(format.request) ?? ""),
+      } as const;
+    }),
+
   plan: ({ body, route, modelId, headers, requestId, rules, roll }) =>
     refusable(() => {
       const format = readClientRequest(route, modelId, viewOf(body), { headers, foreign: false, requestId });
-      if (format.kind !== "text" || format.form === undefined) return { kind: "no_text" } as const;
+      if (format.kind === "embedding") {
+        const { vectors, inputTokens, latencyMs, error } = planEmbeddings(rules, modelId, format.request, roll);
+        if (error !== undefined) return { ...madeOf({ headers: [], body: "" }), latencyMs, error: factsOf(error) };
+        const usage = { inputTokens, outputTokens: 0 };
+        return { ...madeOf(format.answer(vectors, inputTokens, latencyMs)), latencyMs, usage };
+      }
+      if (format.kind === "rerank") {
+        const { query, documents } = format.request;
+        return madeOf(format.answer(rankByWords(query, documents), 0));
+      }
+      if (format.kind === "image") throw new BedrockError("ValidationException", "The mock provider makes no images.");
+      if (format.form === undefined) throw new Error("a request that was just read has a form");
       const { error, latencyMs, chunkDelayMs, truncateAfterChunks, response, ...made } = planMock(
         rules,
         modelId,
@@ -143,6 +228,13 @@ export const jobs: Jobs = {
       return { kind: "planned", form: format.form, plan } as const;
     }),
 
+  mock: ({ body, operation }) =>
+    refusable(() => {
+      const asked = parseBody(viewOf(body));
+      const made = operation === "Rerank" ? rerank(asked) : applyGuardrail(asked);
+      return madeOf({ headers: [["content-type", "application/json"]], body: JSON.stringify(made) });
+    }),
+
   count: ({ body, modelId }) => refusable(() => countInputTokens(readCountTokens(modelId, viewOf(body), false))),
 };
 
@@ -153,6 +245,10 @@ function refusable<T>(work: () => T): T | Refused {
     if (error instanceof BedrockError) return { kind: "refused", error: factsOf(error) };
     throw error;
   }
+}
+
+function madeOf({ headers, body }: Pick<ClientAnswer, "headers" | "body">): MadeJob {
+  return { kind: "made", headers, bytes: bytesOf(body), usage: undefined, latencyMs: 0, error: undefined };
 }
 
 function viewOf(body: Uint8Array): Buffer {

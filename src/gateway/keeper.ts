@@ -3,7 +3,7 @@ import type { SemanticCache, Ticket } from "../cache/cache.ts";
 import type { Usage } from "../telemetry/usage.ts";
 import { AnswerCollector } from "./answer-collector.ts";
 import type { Attempted, FrameSink, FrameSource } from "./attempt.ts";
-import type { TextWriter } from "./client-format.ts";
+import type { TextAnswerFormat } from "./client-format.ts";
 import { isConverseResponse, isSameInStream } from "./kept-answer.ts";
 import { ObservedSource } from "./observed-source.ts";
 
@@ -22,8 +22,11 @@ export interface KeeperParts {
   readonly onProblem: (message: string) => void;
 }
 
-/** Streams beyond this are not kept: their frames would take up memory until their end. Bytes. */
-const mostStreamBytes = 16 * 1024 * 1024;
+/**
+ * Answers beyond this are not kept: to read them would hold up everybody else on the thread, and the frames of a stream
+ * would take up memory until its end. Bytes.
+ */
+export const mostKeptBytes = 4 * 1024 * 1024;
 
 export class Keeper {
   readonly #parts: KeeperParts;
@@ -36,10 +39,11 @@ export class Keeper {
   }
 
   /** The format, with an ear for the answer that is written in it. */
-  tap<Format extends TextWriter>(format: Format): Format & { readonly form: undefined } {
+  tap<Format extends TextAnswerFormat>(format: Format): Format & { readonly form: undefined } {
     return {
       ...format,
       form: undefined,
+      untapped: format.form,
       answer: (response) => {
         this.#written = () => response;
         return format.answer(response);
@@ -69,7 +73,9 @@ export class Keeper {
         return attempted;
       case "answer": {
         const { status, body, usage } = attempted;
-        if (status === 200 && typeof body !== "string") this.#keepLater(() => this.#parts.reader?.whole(body, usage));
+        if (status === 200 && body.length > mostKeptBytes) this.drop();
+        else if (status === 200 && typeof body !== "string")
+          this.#keepLater(() => this.#parts.reader?.whole(body, usage));
         else if (status === 200) this.#keepLater(() => undefined);
         else this.drop();
         return attempted;
@@ -125,7 +131,7 @@ class Tape implements FrameSource {
     this.#source.start({
       frames: (bytes, complete) => {
         this.#bytes += bytes.byteLength;
-        if (this.#bytes <= mostStreamBytes) this.runs.push(bytes);
+        if (this.#bytes <= mostKeptBytes) this.runs.push(bytes);
         else this.runs = [];
         return sink.frames(bytes, complete);
       },

@@ -12,7 +12,6 @@ import type { MockPlan } from "../providers/mock/rule.ts";
 import type { ActiveRequest } from "./active-request.ts";
 import type { Attempted, WholeAnswer } from "./attempt.ts";
 import {
-  type ClientAnswer,
   type EmbeddingFormat,
   formatOf,
   parseBody,
@@ -54,10 +53,7 @@ export async function answerMock(
     case "InvokeModel":
     case "InvokeModelWithResponseStream": {
       const { headers } = request.exchange;
-      if (body.length >= largeBytes) {
-        const answered = await answerLarge(request, route, modelId, body, provider, offThread, keeper);
-        if (answered !== undefined) return answered;
-      }
+      if (body.length >= largeBytes) return answerLarge(request, route, modelId, body, provider, offThread, keeper);
       // Clients call the mock by the names of Bedrock's models, and expect their families.
       const format = readClientRequest(route, modelId, body, { headers, foreign: false, requestId: request.id });
       if (format.kind === "embedding") return answerEmbeddings(request, modelId, format, provider);
@@ -80,9 +76,14 @@ export async function answerMock(
     case "GetInferenceProfile":
       return object(getProfile(label));
     case "ApplyGuardrail":
-      return object(applyGuardrail(parseBody(body)));
-    case "Rerank":
-      return object(rerank(parseBody(body)));
+    case "Rerank": {
+      const { name } = route.operation;
+      if (body.length < largeBytes)
+        return object(name === "Rerank" ? rerank(parseBody(body)) : applyGuardrail(parseBody(body)));
+      const made = await offThread.run("mock", body, { operation: name });
+      if (made.kind === "refused") throw errorOf(made.error);
+      return whole({ headers: made.headers, body: made.bytes });
+    }
     case "InvokeGuardrailChecks":
     case "StartAsyncInvoke":
     case "GetAsyncInvoke":
@@ -103,7 +104,6 @@ export async function answerMock(
   }
 }
 
-/** @returns undefined for a body that asks for something else than text: it is read here */
 async function answerLarge(
   request: ActiveRequest,
   route: Route,
@@ -112,13 +112,18 @@ async function answerLarge(
   { rules }: MockProvider,
   offThread: OffThread,
   keeper: Keeper | undefined,
-): Promise<Attempted | undefined> {
+): Promise<Attempted> {
   const { headers } = request.exchange;
   const job = { route: plainRoute(route), modelId, headers, requestId: request.id, rules, roll: Math.random() };
   const planned = await request.whileAlive(offThread.run("plan", body, job));
   if (planned === undefined) return cancelled(request);
   if (planned.kind === "refused") throw errorOf(planned.error);
-  if (planned.kind === "no_text") return undefined;
+  if (planned.kind === "made") {
+    const { headers: own, bytes, usage, latencyMs, error } = planned;
+    if (latencyMs > 0) await pause(latencyMs, request);
+    if (request.over) return cancelled(request);
+    return error === undefined ? whole({ headers: own, body: bytes }, usage) : failure("nobody", errorOf(error));
+  }
   const { error } = planned.plan;
   const plan = { ...planned.plan, error: error && { ...error, error: errorOf(error.error) } };
   const format = formatOf(planned.form);
@@ -180,7 +185,10 @@ async function pause(ms: number, request: ActiveRequest): Promise<void> {
   request.upstreamMs += performance.now() - from;
 }
 
-function whole({ headers, body, stopReason }: ClientAnswer, usage?: WholeAnswer["usage"]): WholeAnswer {
+function whole(
+  { headers, body, stopReason }: Pick<WholeAnswer, "headers" | "body" | "stopReason">,
+  usage?: WholeAnswer["usage"],
+): WholeAnswer {
   return { kind: "answer", status: 200, headers, body, usage, stopReason };
 }
 

@@ -32,6 +32,7 @@ export interface OffThread {
 /**
  * Reads and encodes a large request.
  *
+ * @param guarded without its guardrail, which is around the model
  * @throws BedrockError as reading and encoding inline do, and as `OffThread.run`
  */
 export async function prepareOffThread(
@@ -41,6 +42,7 @@ export async function prepareOffThread(
   asked: string,
   body: Buffer,
   target: Target,
+  guarded: boolean,
 ): Promise<Prepared> {
   const { headers } = exchange;
   const made = await offThread.run("prepare", body, {
@@ -49,6 +51,7 @@ export async function prepareOffThread(
     headers,
     requestId: id,
     target,
+    guarded,
   });
   if (made.kind === "refused") throw errorOf(made.error);
   const { request, ignored, memo, form, bytes } = made;

@@ -12,6 +12,13 @@ const hints = ['"taskType"', '"text_prompts"', '"prompt"', '"documents"'].map((t
 /** A query over more documents than these counts as several (Bedrock's pricing page, of Cohere's and Amazon's alike). */
 const documentsPerQuery = 100;
 
+/** Whether {@link piecesAsked} would look at the body at all. */
+export function mayAskPieces(operation: string, model: string | undefined, foreign: boolean): boolean {
+  return (
+    operation === "Rerank" || (operation === "InvokeModel" && model !== undefined && (foreign || ownNames.test(model)))
+  );
+}
+
 /**
  * What a request asks for by the piece; undefined for requests that are paid by tokens alone, and for bodies that nobody
  * can read.

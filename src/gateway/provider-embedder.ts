@@ -2,6 +2,7 @@
  * Vectors for the cache from a configured provider, with its keys and in its own API. What that costs is the operator's:
  * no client's budget is charged for it.
  */
+
 import { embeddingForm } from "../bedrock/embedding-bodies.ts";
 import { BedrockError } from "../bedrock/errors.ts";
 import { tryParse } from "../bedrock/json.ts";
@@ -14,6 +15,7 @@ import type { Attempted } from "./attempt.ts";
 import { walkKeys } from "./attempts.ts";
 import type { EmbeddingFormat } from "./client-format.ts";
 import { configuredKeys } from "./key-source.ts";
+import { imagesIn } from "./pieces.ts";
 import type { BedrockProvider, Provider, TranslatedProvider } from "./providers.ts";
 import { relay } from "./relay.ts";
 import { readAnswerFacts } from "./relay-facts.ts";
@@ -61,7 +63,9 @@ async function embedAtBedrock(
     ["content-type", "application/json"],
     ["accept", "application/json"],
   ] as const;
-  const call = { route: invokeRoute(model), region: undefined, query: "", headers, body, readFacts: readAnswerFacts };
+  const route = invokeRoute(model);
+  const readers = { readFacts: readAnswerFacts, countImages: imagesIn };
+  const call = { route, region: undefined, query: "", headers, body, ...readers };
   const attempted = await walkKeys(request, {
     ...walkOf(provider, model),
     keys: configuredKeys(provider.pool, { model, lastResort: true }),

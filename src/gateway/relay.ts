@@ -15,7 +15,6 @@ import type { Attempted, Failure, ReceivedError, RetryScope } from "./attempt.ts
 import { ByteStream } from "./byte-stream.ts";
 import { cancelled, failure, inTime, nonsense, silent, unreachable } from "./failures.ts";
 import { headersForClient } from "./headers.ts";
-import { imagesIn } from "./pieces.ts";
 import type { BedrockKey, BedrockProvider } from "./providers.ts";
 import { redact, redaction } from "./redact.ts";
 import type { AnswerFacts } from "./relay-facts.ts";
@@ -40,6 +39,8 @@ export interface RelayCall {
     operation: OperationName,
     body: Buffer,
   ) => AnswerFacts | undefined | Promise<AnswerFacts | undefined>;
+  /** As `imagesIn`, likewise. */
+  readonly countImages: (body: Buffer) => number | Promise<number>;
 }
 
 const maxAnswerBytes = 128 * 1024 * 1024;
@@ -139,7 +140,7 @@ async function buildRequest(
 const userAgent = "bifrost-ts";
 
 async function readAnswer(
-  { route, patienceMs, readFacts }: RelayCall,
+  { route, patienceMs, readFacts, countImages }: RelayCall,
   sent: Sent,
   answer: UpstreamAnswer,
   secrets: () => readonly string[],
@@ -160,7 +161,8 @@ async function readAnswer(
     const body = await answer.collect(maxAnswerBytes);
     const { status } = answer;
     if (makesImages && name === "InvokeModel") {
-      const usage = { inputTokens: 0, outputTokens: 0, ...usageFromHeaders(answer.headers), images: imagesIn(body) };
+      const images = await countImages(body);
+      const usage = { inputTokens: 0, outputTokens: 0, ...usageFromHeaders(answer.headers), images };
       return { kind: "answer", status, headers, body, usage, stopReason: undefined };
     }
     const made = readFacts(name, body);

@@ -6,27 +6,31 @@ import type { CacheOptions } from "../cache/options.ts";
 import type { ObservabilityConfig } from "../config/observability.ts";
 import type { Governance } from "../governance/governance.ts";
 import type { Identity } from "../governance/identity.ts";
+import type { Pieces } from "../governance/prices.ts";
 import type { RequestHeaders } from "../http/exchange.ts";
 import type { Upstream } from "../upstream/dispatch.ts";
 import type { ActiveRequest } from "./active-request.ts";
 import type { Attempted, Failure } from "./attempt.ts";
 import { noteEnd, walkKeys } from "./attempts.ts";
 import { type ClientAuth, type KnownCredentials, readClientAuth } from "./client-auth.ts";
-import type { TextFormat } from "./client-format.ts";
+import { formatOf, type TextAnswerFormat } from "./client-format.ts";
 import { bedrockKeys, type ClientKeys, filesKeys, translatedKeys } from "./client-keys.ts";
 import type { CompiledPolicy } from "./client-policy.ts";
 import { keepContent } from "./content.ts";
-import { failure } from "./failures.ts";
+import { withoutGuardrail } from "./encoding.ts";
+import { cancelled, failure } from "./failures.ts";
 import { checkFilesRequest, readUpload } from "./files.ts";
 import { mayHoldForeignReasoning, stripForeignReasoning } from "./foreign-reasoning.ts";
 import { admitTarget, allowedKeys, identifyClient, routeRequest } from "./governed.ts";
-import { type Apply, type Ask, askGuarded } from "./guardrail.ts";
+import { type Apply, type Ask, askGuarded, guardedInput } from "./guardrail.ts";
 import { headersForUpstream } from "./headers.ts";
+import { errorOf, plainRoute } from "./jobs.ts";
 import type { Keeper } from "./keeper.ts";
 import { type KeyWish, readPin, readSession } from "./key-source.ts";
 import { answerMock } from "./mock.ts";
 import { ownCatalogue } from "./model-list.ts";
 import { largeBytes, type OffThread } from "./off-thread.ts";
+import { imagesIn, mayAskPieces, piecesAsked } from "./pieces.ts";
 import type {
   BedrockKey,
   BedrockProvider,
@@ -46,6 +50,7 @@ import {
   largeTranslateCall,
   type ReadCall,
   readTranslateCall,
+  type Tap,
   type TranslateCall,
   translate,
 } from "./translate.ts";
@@ -201,8 +206,10 @@ async function attemptTarget(asked: Asked, turn: Turn): Promise<Attempted> {
   request.provider = provider.name;
   request.model = model;
   request.key = undefined;
+  const asksPieces = mayAskPieces(request.operation, model, provider.kind !== "bedrock");
+  const pieces = asksPieces ? piecesOf(request, target, asked.services.offThread) : undefined;
   try {
-    admitTarget(request, target, identity, snapshot.governance);
+    admitTarget(request, target, identity, snapshot.governance, pieces instanceof Promise ? await pieces : pieces);
   } catch (error) {
     // What one target has no room for, the next one may have.
     if (!(error instanceof BedrockError)) throw error;
@@ -210,6 +217,16 @@ async function attemptTarget(asked: Asked, turn: Turn): Promise<Attempted> {
   }
   if (turn.recall === undefined || snapshot.recall === undefined) return askTarget(asked, turn);
   return recallOrAsk(asked, turn, turn.recall, snapshot.recall);
+}
+
+function piecesOf(
+  { operation }: ActiveRequest,
+  { provider, model, body }: Target,
+  offThread: OffThread,
+): Pieces | undefined | Promise<Pieces | undefined> {
+  const foreign = provider.kind !== "bedrock";
+  if (body.length < largeBytes) return piecesAsked(operation, model, body, foreign);
+  return offThread.run("pieces", body, { operation, model, foreign });
 }
 
 /** What the cache has is the answer; else the target is asked, and its answer may be kept. */
@@ -280,14 +297,10 @@ async function translateTarget(
   provider: TranslatedProvider,
   keys: ClientKeys<TranslatedKey>,
 ): Promise<Attempted> {
-  const { request, snapshot, route, services } = asked;
+  const { request, snapshot, route } = asked;
   const { target } = turn;
   const headers = headersForUpstream(request.exchange.headers, snapshot.policy.headerFilter, "translate");
-  if (target.body.length >= largeBytes && !(await asksGuardrail(request.exchange.headers, target.body))) {
-    const { offThread } = services;
-    const large = largeTranslateCall(request, route, target.model, target.body, headers, offThread, turn.keeper);
-    return walkTranslate(asked, turn, provider, keys, large);
-  }
+  if (target.body.length >= largeBytes) return translateLarge(asked, turn, provider, keys, headers);
   const read = readTranslateCall(request, route, target.model, target.body, headers, provider.name);
   const { format } = read;
   const isTapped = turn.keeper !== undefined && format.kind === "text";
@@ -306,10 +319,62 @@ function translateRead(
   const { format } = call;
   const guardrail = format.kind === "text" ? format.request.guardrailConfig : undefined;
   if (format.kind !== "text" || guardrail === undefined) return walkTranslate(asked, turn, provider, keys, call);
-  return translateGuarded(asked, turn, provider, keys, call, format, guardrail);
+  const input = guardedInput(format.request);
+  const inner = withoutGuardrail(format);
+  return translateGuarded(asked, turn, provider, keys, {
+    format,
+    config: guardrail,
+    input: input === undefined ? undefined : Buffer.from(input),
+    ask: (tap) => callWith(call, { ...inner, ...tap(inner) }),
+  });
 }
 
-/** What a guardrail is to see has to be read here. */
+/** A request with a guardrail around its model. */
+interface Guarded {
+  readonly format: TextAnswerFormat;
+  readonly config: GuardrailConfig;
+  /** What the guardrail is to see of it. */
+  readonly input: Buffer | undefined;
+  /** The call without the guardrail. */
+  readonly ask: (tap: Tap) => TranslateCall;
+}
+
+async function translateLarge(
+  asked: Asked,
+  turn: Turn,
+  provider: TranslatedProvider,
+  keys: ClientKeys<TranslatedKey>,
+  headers: TranslateCall["headers"],
+): Promise<Attempted> {
+  const { request, route, services } = asked;
+  const { target, keeper } = turn;
+  const { offThread } = services;
+  const keep = keeper && ((format: TextAnswerFormat) => keeper.tap(format));
+  const call = (more: { readonly tap?: Tap | undefined; readonly guarded?: boolean }) =>
+    largeTranslateCall(request, route, target.model, target.body, headers, offThread, more);
+  if (await asksGuardrail(request.exchange.headers, target.body)) {
+    const job = {
+      route: plainRoute(route),
+      asked: target.model ?? "",
+      headers: request.exchange.headers,
+      requestId: request.id,
+      provider: provider.name,
+    };
+    const read = await request.whileAlive(offThread.run("guard", target.body, job));
+    if (read === undefined) return cancelled(request);
+    if (read.kind === "refused") throw errorOf(read.error);
+    if (read.kind === "guarded") {
+      const format = formatOf(read.form);
+      if (format.kind !== "text") throw new Error("a guardrail is around a model of text");
+      const { config, bytes } = read;
+      const input = bytes.length === 0 ? undefined : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+      const ask = (tap: Tap) => call({ tap, guarded: true });
+      return translateGuarded(asked, turn, provider, keys, { format: keep?.(format) ?? format, config, input, ask });
+    }
+  }
+  return walkTranslate(asked, turn, provider, keys, call({ tap: keep }));
+}
+
 function asksGuardrail(headers: RequestHeaders, body: Buffer): boolean | Promise<boolean> {
   return headers.has("x-amzn-bedrock-guardrailidentifier") || holdsAny(body, guardrailMember);
 }
@@ -341,43 +406,41 @@ async function translateGuarded(
   turn: Turn,
   provider: TranslatedProvider,
   keys: ClientKeys<TranslatedKey>,
-  call: ReadCall,
-  format: TextFormat,
-  guardrail: GuardrailConfig,
+  { format, config, input, ask: callFor }: Guarded,
 ): Promise<Attempted> {
-  const { request, snapshot } = asked;
+  const { request, snapshot, route } = asked;
   const bedrock = snapshot.providers.find((one) => one.kind === "bedrock");
   if (bedrock === undefined) {
     const reason = `the provider ${provider.name} has no guardrails, and no Bedrock provider is configured to apply one.`;
     return failure("nobody", refuseField("guardrailConfig", reason));
   }
-  const apply: Apply = (route, body) => {
+  const apply: Apply = (applied, body) => {
     const target = { provider: bedrock, model: undefined, region: undefined, body };
     const wish = { model: undefined, lastResort: true };
     const configured = bedrockKeys(bedrock, { kind: "none" }, wish);
-    return relayTarget({ ...asked, route }, { ...turn, target, wish }, bedrock, configured);
+    return relayTarget({ ...asked, route: applied }, { ...turn, target, wish }, bedrock, configured);
   };
-  const ask: Ask = async (withoutGuardrail) => {
+  const ask: Ask = async () => {
     let response: ConverseResponse | undefined;
-    const capture: TextFormat = {
-      ...format,
+    const capture: Tap = (given) => ({
+      ...given,
       form: undefined,
-      request: withoutGuardrail,
-      answer: (given) => {
-        response = given;
+      untapped: undefined,
+      answer: (answered) => {
+        response = answered;
         return { headers: [], body: "" };
       },
-    };
-    const attempted = await walkTranslate(asked, turn, provider, keys, callWith({ ...call, streams: false }, capture));
+    });
+    const attempted = await walkTranslate(asked, turn, provider, keys, { ...callFor(capture), streams: false });
     if (attempted.kind === "failure") return attempted;
     if (response === undefined) throw new Error("the model's answer was not captured");
     return response;
   };
-  const answer = await askGuarded(format.request, guardrail, apply, ask);
+  const answer = await askGuarded(input, config, apply, ask);
   // Whatever the guardrail's own calls left there, the model is who served.
   request.provider = provider.name;
   request.model = turn.target.model;
-  return "kind" in answer ? answer : finishedAnswer(answer, format, call.streams);
+  return "kind" in answer ? answer : finishedAnswer(answer, format, route.operation.streams);
 }
 
 /** @throws BedrockError ValidationException for what is not one of the operations on objects */
@@ -411,6 +474,8 @@ async function relayTarget(
     bodyHash: relayed === body ? bodyHash : once(() => services.hash(relayed)),
     readFacts: (operation: OperationName, answer: Buffer) =>
       answer.length < largeBytes ? readAnswerFacts(operation, answer) : offThread.run("facts", answer, { operation }),
+    countImages: (answer: Buffer) =>
+      answer.length < largeBytes ? imagesIn(answer) : offThread.run("images", answer, {}),
   };
   return walkKeys(request, {
     provider,

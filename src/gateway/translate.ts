@@ -11,12 +11,18 @@ import { type Sent, type Upstream, type UpstreamAnswer, UpstreamError } from "..
 import { type EventReader, JsonLinesReader, SseReader } from "../upstream/sse.ts";
 import type { ActiveRequest } from "./active-request.ts";
 import type { Attempted, Failure, WholeAnswer } from "./attempt.ts";
-import { type TextAnswerFormat, usageOf, writeCountTokens } from "./client-format.ts";
+import {
+  type AnswerForm,
+  type AnswerFormat,
+  type TextAnswerFormat,
+  usageOf,
+  writeCountTokens,
+} from "./client-format.ts";
 import { decodeWhole } from "./decoding.ts";
 import { dialectOf, encodeFor, type Prepared, type ReadRequest, readForeignRequest } from "./encoding.ts";
 import { ConverseSource } from "./event-source.ts";
 import { cancelled, failure, inTime, silent, unreachable } from "./failures.ts";
-import type { Keeper } from "./keeper.ts";
+import { mostKeptBytes } from "./keeper.ts";
 import { finishOffThread, largeBytes, type OffThread, prepareOffThread } from "./off-thread.ts";
 import type { TranslatedKey, TranslatedProvider } from "./providers.ts";
 import { redactText } from "./redact.ts";
@@ -44,7 +50,12 @@ export interface ReadCall extends TranslateCall {
   readonly format: ReadRequest;
 }
 
+/** Listens to answers of text as they are written. */
+export type Tap = (format: TextAnswerFormat) => TextAnswerFormat;
+
 const maxAnswerBytes = 128 * 1024 * 1024;
+/** Of an answer that is read on this thread. Larger ones would hold up everybody else. */
+const maxReadHereBytes = 8 * 1024 * 1024;
 const maxErrorBytes = 1024 * 1024;
 const userAgent = "bifrost-ts";
 
@@ -82,7 +93,7 @@ function prepareInline(target: Target, format: ReadRequest): Prepared {
  * The call of a large request, which is read and encoded by a worker, for each key anew.
  *
  * @param asked as in {@link readTranslateCall}
- * @param keeper is told what a model of text answers
+ * @param more `tap` is given how answers of text are written, and gives how they are; `guarded` leaves the guardrail out
  */
 export function largeTranslateCall(
   request: ActiveRequest,
@@ -91,7 +102,7 @@ export function largeTranslateCall(
   body: Buffer,
   headers: TranslateCall["headers"],
   offThread: OffThread,
-  keeper: Keeper | undefined,
+  { tap, guarded = false }: { readonly tap?: Tap | undefined; readonly guarded?: boolean },
 ): TranslateCall {
   return {
     asked: asked ?? "",
@@ -99,9 +110,9 @@ export function largeTranslateCall(
     headers,
     patienceMs: undefined,
     prepare: async (target) => {
-      const prepared = await prepareOffThread(offThread, request, route, asked ?? "", body, target);
+      const prepared = await prepareOffThread(offThread, request, route, asked ?? "", body, target, guarded);
       const { format } = prepared;
-      return keeper === undefined || format.kind !== "text" ? prepared : { ...prepared, format: keeper.tap(format) };
+      return tap === undefined || format.kind !== "text" ? prepared : { ...prepared, format: tap(format) };
     },
   };
 }
@@ -245,7 +256,9 @@ async function readWhole(
   { dialect, prepared, answer, sentAt, secrets, offThread }: Reading,
 ): Promise<Attempted> {
   const { headers } = answer;
-  const whole: ProviderAnswer = { headers, body: await answer.collect(maxAnswerBytes) };
+  const isReadHere =
+    offThread === undefined || format.kind === "count" || formFor(format, maxAnswerBytes) === undefined;
+  const whole: ProviderAnswer = { headers, body: await answer.collect(isReadHere ? maxReadHereBytes : maxAnswerBytes) };
   const latencyMs = Math.round(performance.now() - sentAt);
   if (format.kind === "count") {
     if (dialect.countTokens === undefined) throw new Error("counting needs no upstream here");
@@ -253,8 +266,9 @@ async function readWhole(
     if (typeof counted !== "number") return failed(counted, format, call, secrets);
     return answerOf(writeCountTokens(counted), undefined, prepared);
   }
-  if (offThread !== undefined && format.form !== undefined && whole.body.length >= largeBytes) {
-    const finished = await request.whileAlive(finishOffThread(offThread, format.form, prepared.memo, whole, latencyMs));
+  const form = formFor(format, whole.body.length);
+  if (offThread !== undefined && form !== undefined && whole.body.length >= largeBytes) {
+    const finished = await request.whileAlive(finishOffThread(offThread, form, prepared.memo, whole, latencyMs));
     if (finished === undefined) return cancelled(request);
     if (finished.kind === "failure") return failed(finished, format, call, secrets);
     return answerOf(finished.answer, finished.usage, prepared, finished.estimated ? estimatedHeader : []);
@@ -262,6 +276,11 @@ async function readWhole(
   const decoded = decodeWhole(format, prepared.memo, whole, latencyMs);
   if (decoded.kind === "failure") return failed(decoded, format, call, secrets);
   return answerOf(decoded.answer, decoded.usage, prepared, decoded.estimated ? estimatedHeader : []);
+}
+
+/** What a worker needs to write an answer of this size; undefined where that is done here. */
+function formFor(format: AnswerFormat, bytes: number): AnswerForm | undefined {
+  return format.form ?? (format.kind === "text" && bytes > mostKeptBytes ? format.untapped : undefined);
 }
 
 async function readStream(call: TranslateCall, format: TextAnswerFormat, reading: Reading): Promise<Attempted> {
@@ -307,7 +326,7 @@ async function readAsStream(
   format: TextAnswerFormat,
   { dialect, prepared, answer, sentAt, secrets }: Reading,
 ): Promise<Attempted> {
-  const whole: ProviderAnswer = { headers: answer.headers, body: await answer.collect(maxAnswerBytes) };
+  const whole: ProviderAnswer = { headers: answer.headers, body: await answer.collect(maxReadHereBytes) };
   const decoded = dialect.decode(whole, prepared.memo);
   if (decoded.kind === "failure") return failed(decoded, format, call, secrets);
   const latencyMs = Math.round(performance.now() - sentAt);

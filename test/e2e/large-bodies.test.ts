@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { converseAnswer, json } from "../support/answers.ts";
 import { type FakeBedrock, startFakeBedrock } from "../support/fake-bedrock.ts";
 import { type FakeProviders, providerNames, startFakeProviders } from "../support/fake-providers.ts";
+import { decodeFrames, payloadOf } from "../support/frames.ts";
 import { type RunningGateway, relayConfig, startGateway } from "../support/gateway.ts";
 import { type RawAnswer, send, sendH2, userTurn } from "../support/raw-http.ts";
 import { modelIdOf } from "../support/translated.ts";
@@ -190,6 +191,63 @@ describe("a large body", { timeout: 60_000 }, () => {
     expect(answer.status).toBe(408);
   });
 
+  test("with a guardrail around the model is seen by it, and is sent without it", async () => {
+    const passes = json({ action: "NONE", outputs: [], assessments: [{ seen: true }] });
+    bedrock.when("ApplyGuardrail", passes);
+    const guardrailConfig = { guardrailIdentifier: "gr1", guardrailVersion: "1", trace: "enabled" };
+    const ask = async (text: string, action: string) => {
+      const body = userTurn(text, { guardrailConfig });
+      const answer = await send(gateway.url, pathOf(modelIdOf("openai"), action), { body });
+      expect(answer.status).toBe(200);
+      const seen = bedrock.requests.map((request) => JSON.parse(request.body.toString()));
+      expect(seen.map(({ source }) => source)).toEqual(["INPUT", "OUTPUT"]);
+      expect(seen[0].content).toEqual([{ text: { text } }]);
+      const sent = JSON.stringify(fakes.openai.lastBody());
+      expect(sent.includes(text)).toBe(true);
+      bedrock.reset();
+      bedrock.when("ApplyGuardrail", passes);
+      const { body: bytes } = answer;
+      const said = action === "converse" ? bytes.toString() : JSON.stringify(decodeFrames(bytes).map(payloadOf));
+      return { sent: sent.replace(text, ""), said: said.replace(/"latencyMs":\d+/g, "") };
+    };
+    for (const action of ["converse", "converse-stream"])
+      expect(await ask("x".repeat(mib), action)).toEqual(await ask("~short~", action));
+    bedrock.when(
+      "ApplyGuardrail",
+      json({ action: "GUARDRAIL_INTERVENED", outputs: [{ text: "No." }], assessments: [] }),
+    );
+    const before = fakes.openai.requests.length;
+    const stopped = await send(gateway.url, openai, { body: userTurn("x".repeat(mib), { guardrailConfig }) });
+    expect(JSON.parse(stopped.body.toString())).toMatchObject({ stopReason: "guardrail_intervened" });
+    expect(fakes.openai.requests.length).toBe(before);
+  });
+
+  test("that only speaks of a guardrail is translated as any other", async () => {
+    const text = `${"x".repeat(mib)} "guardrailConfig"`;
+    expect((await send(gateway.url, openai, { body: userTurn(text) })).status).toBe(200);
+    expect(JSON.stringify(fakes.openai.lastBody()).includes(JSON.stringify(text).slice(1, -1))).toBe(true);
+    expect(bedrock.requests).toEqual([]);
+  });
+
+  test("that is paid by the piece is relayed as a small one is", async () => {
+    const source = (text: string) => ({
+      inlineDocumentSource: { textDocument: { text }, type: "TEXT" },
+      type: "INLINE",
+    });
+    const body = JSON.stringify({
+      queries: [{ textQuery: { text: "q" }, type: "TEXT" }],
+      sources: Array.from({ length: 150 }, () => source("x".repeat(10_000))),
+      rerankingConfiguration: {
+        bedrockRerankingConfiguration: {
+          modelConfiguration: { modelArn: "arn:aws:bedrock:us-east-1::foundation-model/cohere.rerank-v3-5:0" },
+        },
+        type: "BEDROCK_RERANKING_MODEL",
+      },
+    });
+    expect((await send(gateway.url, "/bedrock/rerank", { body })).status).toBe(200);
+    expect(bedrock.requests.at(-1)?.body.equals(Buffer.from(body))).toBe(true);
+  });
+
   test("without reasoning that Bedrock would refuse is relayed with the rest", async () => {
     const foreign = { reasoningContent: { reasoningText: { text: "hm", signature: "gw1.gemini.abcdefgh.c2ln" } } };
     const assistant = { role: "assistant", content: [foreign, { text: "well" }] };
@@ -211,6 +269,15 @@ describe("a large answer", { timeout: 60_000 }, () => {
     const answer = await send(gateway.url, pathOf("vendor.long"), { body: userTurn("hi") });
     expect(JSON.parse(answer.body.toString())).toMatchObject({ output: { message } });
     expect(await gateway.metric("bifrost_output_tokens_total", { provider: "bedrock" })).toBeGreaterThan(before);
+  });
+
+  test("of images is relayed", async () => {
+    const images = ["A".repeat(3 * mib), "B".repeat(3 * mib)];
+    bedrock.when("amazon.nova-canvas-v1:0", json({ images }));
+    const body = JSON.stringify({ taskType: "TEXT_IMAGE", textToImageParams: { text: "x" } });
+    const answer = await send(gateway.url, pathOf("amazon.nova-canvas-v1:0", "invoke"), { body });
+    expect(answer.status).toBe(200);
+    expect(JSON.parse(answer.body.toString())).toEqual({ images });
   });
 
   test("that is none is not passed on", async () => {
@@ -240,6 +307,37 @@ describe("the mock provider", { timeout: 60_000 }, () => {
     const streamed = await send(mock.url, pathOf("any.model", "converse-stream"), { body });
     expect(streamed.status).toBe(200);
     expect(streamed.body.includes("messageStop")).toBe(true);
+  });
+
+  test("makes vectors and rankings of a large body as of a small one", async () => {
+    await using mock = await startGateway({ withoutH2: true });
+    const invoke = async (model: string, body: object) => {
+      const answer = await send(mock.url, pathOf(model, "invoke"), { body: JSON.stringify(body) });
+      return { status: answer.status, body: JSON.parse(answer.body.toString()) };
+    };
+    const pad = " ".repeat(mib);
+    const vector = await invoke("amazon.titan-embed-text-v2:0", { inputText: "word", dimensions: 256 });
+    expect(vector.status).toBe(200);
+    expect(await invoke("amazon.titan-embed-text-v2:0", { inputText: `word${pad}`, dimensions: 256 })).toMatchObject({
+      status: 200,
+      body: { embedding: expect.any(Array) },
+    });
+    const documents = ["about dogs", "about cats"];
+    const ranked = await invoke("cohere.rerank-v3-5:0", { query: "cats", documents, api_version: 2 });
+    expect(ranked.status).toBe(200);
+    const long = { query: "cats", documents: documents.map((text) => text + pad), api_version: 2 };
+    const { body } = await invoke("cohere.rerank-v3-5:0", long);
+    expect(body.results.map(({ index }: { readonly index: number }) => index)).toEqual(
+      ranked.body.results.map(({ index }: { readonly index: number }) => index),
+    );
+    const refused = await invoke("amazon.nova-canvas-v1:0", {
+      taskType: "TEXT_IMAGE",
+      textToImageParams: { text: pad },
+    });
+    expect(refused).toMatchObject({ status: 400, body: { message: expect.stringContaining("no images") } });
+    const guard = { source: "INPUT", content: [{ text: { text: `fine${pad}` } }] };
+    const applied = await send(mock.url, "/bedrock/guardrail/gr1/version/1/apply", { body: JSON.stringify(guard) });
+    expect(JSON.parse(applied.body.toString())).toMatchObject({ action: "NONE" });
   });
 });
 

@@ -123,7 +123,8 @@ function setUp(setup: Setup = {}) {
   if (route === undefined) throw new Error("no route");
   const body = Buffer.from("{}");
   const bodyHash = () => "0".repeat(64);
-  const call = { route, region: undefined, query: "", headers: [], body, bodyHash, readFacts: readAnswerFacts };
+  const readers = { readFacts: readAnswerFacts, countImages: () => 0 };
+  const call = { route, region: undefined, query: "", headers: [], body, bodyHash, ...readers };
   const exchange = new FakeExchange({ headers });
   const request = new ActiveRequest(exchange);
   const statuses = () => request.attempts.map(({ ended }) => ended?.status);

@@ -118,7 +118,7 @@ describe("an answer beside which the cache listens", () => {
   test("is kept as it was written, whole or in events, the last writing", async () => {
     for (const streams of [false, true]) {
       const { keeper, store } = await setUp(false);
-      const tapped = keeper.tap({ kind: "text", request: { messages: [] }, ...converseWriter });
+      const tapped = keeper.tap({ kind: "text", form: undefined, ...converseWriter });
       const abandoned = tapped.stream(0);
       for (const event of eventsOf(answer).slice(0, 2)) abandoned.encode(event);
       if (streams) {

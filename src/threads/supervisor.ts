@@ -1,5 +1,4 @@
 /** The main thread: starts front ends and workers, carries configuration to them, and ends them in good order. */
-import { createServer } from "node:net";
 import { totalmem } from "node:os";
 import type { Loaded } from "../config/load.ts";
 import { ConfigError } from "../config/problems.ts";
@@ -13,6 +12,7 @@ import { Control } from "./control.ts";
 import { FrontEnds } from "./front-ends.ts";
 import type { Listening } from "./messages.ts";
 import { Moved } from "./peer.ts";
+import { claimPort } from "./port.ts";
 import { lookAt, watch } from "./watch.ts";
 import { startWorkerPool, type WorkerPool } from "./worker-pool.ts";
 
@@ -45,7 +45,7 @@ export interface Running {
 export async function startGateway(settings: Settings, loaded: Loaded, log: Logger): Promise<Running> {
   const { configPath } = settings;
   const read = configPath === undefined ? undefined : { path: configPath, look: lookAt(configPath) };
-  const port = await findPort(settings.host, settings.port);
+  const port = await claimPort(settings.host, settings.port);
   const pool = startWorkerPool(settings.workers, (error) => log.error({ err: error }, "a worker died"));
   const page = new MetricPage();
   const health = new ThreadHealth("supervisor");
@@ -177,23 +177,4 @@ class Supervisor implements Running {
     await this.#frontEnds.end("close");
     await Promise.all([this.#pool.close(), this.#control.close()]);
   }
-}
-
-/**
- * Takes the port alone for a moment: front ends listen with SO_REUSEPORT, which would silently join another
- * process that listens there too.
- *
- * @param port 0 finds a free one
- * @throws Error when somebody listens there
- */
-function findPort(host: string, port: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once("error", (error) => reject(new Error(`cannot listen on ${host}:${port}: ${error.message}`)));
-    probe.listen({ host, port, exclusive: true }, () => {
-      const address = probe.address();
-      const found = typeof address === "object" && address !== null ? address.port : port;
-      probe.close(() => resolve(found));
-    });
-  });
 }

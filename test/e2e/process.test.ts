@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { converseAnswer, json, stream } from "../support/answers.ts";
 import { type FakeBedrock, startFakeBedrock } from "../support/fake-bedrock.ts";
 import { converseFrames, decodeFrames } from "../support/frames.ts";
-import { type RunningGateway, relayConfig, startGateway } from "../support/gateway.ts";
+import { freePort, type RunningGateway, relayConfig, startGateway } from "../support/gateway.ts";
 import { send, sendH2, sendOn, userTurn } from "../support/raw-http.ts";
 import { inParallel, rejection, sleep, until } from "../support/wait.ts";
 
@@ -52,6 +52,20 @@ describe("the start", { timeout: 40_000 }, () => {
     started.push(gateway);
     expect(gateway.logs.find((line) => line.msg === "ready")?.h2).toBeNull();
     expect((await send(gateway.url, path("converse"), { body: userTurn("hi") })).status).toBe(200);
+  });
+
+  test("of several at the same moment on one port is one gateway's alone", async () => {
+    const port = String(await freePort());
+    const starts = Array.from({ length: 4 }, () =>
+      startGateway({ config: relayConfig(fake.url), env: { BIFROST_PORT: port }, withoutH2: true }),
+    );
+    const ended = await Promise.allSettled(starts);
+    for (const one of ended) if (one.status === "fulfilled") started.push(one.value);
+    const refused = ended.flatMap((one) => (one.status === "rejected" ? [String(one.reason)] : []));
+    expect(refused).toHaveLength(3);
+    for (const reason of refused) expect(reason).toMatch(/cannot listen on 127\.0\.0\.1:\d+.*EADDRINUSE/s);
+    for (let count = 0; count < 20; count++)
+      expect((await send(`http://127.0.0.1:${port}`, "/health", { method: "GET" })).status).toBe(200);
   });
 
   test("refuses a configuration with unknown and wrong fields, and names each path", async () => {

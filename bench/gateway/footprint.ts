@@ -1,5 +1,4 @@
 /** Scenarios of what a gateway takes beside CPU: its start, its memory, and how long its event loop stands still. */
-import { readFileSync } from "node:fs";
 import { NotMeasured } from "../report.ts";
 import { memoryOf } from "./process.ts";
 import { openStreams, type Scenario, type Setting, scenario, through } from "./scenario.ts";
@@ -21,8 +20,6 @@ const memory = {
 const idleMs = 2000;
 const sampleMs = 100;
 const mib = 1024 * 1024;
-/** Files a process has open beside its streams. */
-const otherFiles = 500;
 
 const size = (name: string) => ({ name, unit: "MiB", better: "lower" }) as const;
 
@@ -62,23 +59,6 @@ export function footprint(restMs: number): readonly Scenario[] {
         const rested = memoryNow(server);
         await stop();
         return { idle, load, streams, rested };
-      },
-    }),
-    scenario({
-      name: "ten-thousand-streams",
-      section: memory,
-      once: true,
-      figures: { streams: size("under 10,000 open streams") },
-      measure: async (setting) => {
-        const [needed, allowed] = [2 * 10_000 + otherFiles, openFilesLimit()];
-        if (allowed < needed)
-          throw new NotMeasured(
-            `a gateway with 10,000 streams has ${needed.toLocaleString("en")} files open, and \`ulimit -n\` allows ${allowed.toLocaleString("en")}`,
-          );
-        const { server, stop } = await setting.stage.startGateway("crowd");
-        const streams = await idleStreams(setting, server, 10_000);
-        await stop();
-        return { streams };
       },
     }),
     scenario({
@@ -139,12 +119,6 @@ async function highestMemory(server: Server, work: () => Promise<void>): Promise
 
 function memoryNow({ pid }: Server): number {
   return pid === undefined ? Number.NaN : memoryOf(pid) / mib;
-}
-
-/** The hard limit, to which Node raises its own. */
-function openFilesLimit(): number {
-  const found = /^Max open files\s+\S+\s+(\S+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1];
-  return found === "unlimited" ? Number.POSITIVE_INFINITY : Number(found);
 }
 
 function sleep(ms: number): Promise<void> {

@@ -1,7 +1,8 @@
-/** How throughput and CPU change with `BIFROST_FRONTENDS` and `BIFROST_WORKERS`: `npm run bench -- scale`. */
+/** How throughput and CPU change with `BIFROST_FRONTENDS` and `BIFROST_WORKERS`, and with open streams: `npm run bench -- scale`. */
 import { availableParallelism } from "node:os";
 import { markdownTable, showFigure } from "../page.ts";
 import type { Figure, FigureSpec, Section } from "../report.ts";
+import { measureStreams } from "./many-streams.ts";
 import { memoryOf } from "./process.ts";
 import { cpuOf, type Pace, perSecond, type Setting, through } from "./scenario.ts";
 import { type Server, Stage, type Threads } from "./stage.ts";
@@ -87,7 +88,8 @@ export async function runScale(most: number, pace: Pace, progress: (text: string
       text: `${curve.section.text}\n\n${curveTable(curve, countsTo(most), measured)}`,
     });
   }
-  return { sections, figures };
+  const streams = await measureStreams(pace, progress);
+  return { sections: [...sections, ...streams.sections], figures: [...figures, ...streams.figures] };
 }
 
 /** Every point of the curve in each round. */

@@ -138,7 +138,7 @@ export class Stage implements AsyncDisposable {
   /** Opens streams, waits for their end, and measures. @throws Error when one of them is not right */
   async streams({ server, path, ...job }: Streams): Promise<StreamsResult> {
     const full: StreamsJob = { ...job, kind: "streams", ...addressed(server, path) };
-    const result = await this.#generate(full, job.rampMs + job.holdMs, isStreamsResult);
+    const result = await this.#generate(full, 2 * job.rampMs + job.holdMs, isStreamsResult);
     if (result.wrong > 0) throw new Error(`${result.wrong} of ${job.streams} streams were wrong: ${result.firstError}`);
     return result;
   }

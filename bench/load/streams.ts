@@ -79,7 +79,8 @@ export async function runStreams(job: StreamsJob): Promise<StreamsResult> {
   counting = false;
   const after = trees.map((pids) => sampleCpu(pids));
   const memory = job.watch.map((pid) => memoryOf(pid));
-  const until = performance.now() + lateMs;
+  // The last one to begin is the last one to end.
+  const until = performance.now() + job.rampMs + lateMs;
   while (right + wrong < job.streams && performance.now() < until) await sleep(20);
   const unended = job.streams - right - wrong;
   if (unended > 0) problems.push(`${unended} streams had not ended ${lateMs} ms after they should have`);
@@ -117,9 +118,10 @@ class OpenStream {
   constructor(job: StreamsJob, request: Buffer, owner: Owner) {
     this.#job = job;
     this.#owner = owner;
-    this.#reader = new ResponseReader((bytes) =>
-      this.#cutter.push(bytes, (run, start, end) => this.#check(run, start, end)),
-    );
+    this.#reader = new ResponseReader((bytes) => {
+      // What says why there is no stream is no frame.
+      if (this.#reader.status === 200) this.#cutter.push(bytes, (run, start, end) => this.#check(run, start, end));
+    });
     this.#socket = connect({ port: job.port, host: "127.0.0.1", noDelay: true });
     this.#socket.on("connect", () => this.#socket.write(request));
     this.#socket.on("data", (bytes) => this.#read(bytes));

@@ -3,7 +3,17 @@ import { encodeEvent } from "../../src/bedrock/event-stream.ts";
 import { eventFrame } from "../../test/support/frames.ts";
 
 /** Bodies of requests. Those that begin with `chat` are for OpenAI's API, the others are Converse requests. */
-export const bodyNames = ["1 KB", "10 KB", "100 KB", "5 MB", "20 MB", "history", "chat 1 KB", "chat stream"] as const;
+export const bodyNames = [
+  "1 KB",
+  "10 KB",
+  "100 KB",
+  "5 MB",
+  "20 MB",
+  "90 MB",
+  "history",
+  "chat 1 KB",
+  "chat stream",
+] as const;
 export type BodyName = (typeof bodyNames)[number];
 
 /** Models whose prices are known, so that budgets are charged. */
@@ -97,6 +107,8 @@ function makeBody(name: BodyName): string {
       return imageRequest(5 * 1024 * 1024);
     case "20 MB":
       return imageRequest(20 * 1024 * 1024);
+    case "90 MB":
+      return imageRequest(90 * 1024 * 1024);
     case "history":
       return JSON.stringify(historyRequest(1000));
     case "chat 1 KB":

@@ -57,13 +57,13 @@ if (!isMainThread && process.env.THREAD_ORDERS !== undefined) {
     if (deed !== undefined) deeds[deed]();
   };
   if (nameOfThread() === "worker") {
-    const { encode } = TextEncoder.prototype;
+    const encode = Reflect.get(TextEncoder.prototype, "encode");
     TextEncoder.prototype.encode = function (text) {
       obey(text, /worker, (exit|throw)/);
       return encode.call(this, text);
     };
   } else {
-    const { includes } = Buffer.prototype;
+    const includes = Reflect.get(Buffer.prototype, "includes");
     Buffer.prototype.includes = function (...asked) {
       obey(this.toString("latin1", 0, 4096), /front end, (throw)/);
       return includes.apply(this, asked);

@@ -33,7 +33,7 @@ export const help = `npm run bench -- [MODE] [options]
   (none)        the running gateway and the micro benchmarks: about 11 minutes
   gateway       the running gateway, beside nginx and Portkey where they can be had: about 9 minutes
   micro         the micro benchmarks: about 2 minutes
-  scale         throughput and CPU over 1, 2, 4… front ends and workers, and thousands of open streams: about 5 minutes on 2 cores
+  scale         throughput and CPU over 1, 2, 4… front ends and workers, and thousands of open streams: about 7 minutes on 2 cores
   soak          everything at once for long, and whether memory stays flat
   compare A B   two results of --json; exit code 1 when B is worse than A beyond noise
 

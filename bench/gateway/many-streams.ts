@@ -10,9 +10,9 @@ const most = 10_000;
 const few = 1000;
 /** Files a gateway has open beside its streams, each of which has two: its client and its upstream. */
 const otherFiles = 200;
-const gapMs = 2000;
+const gapMs = 5000;
 /** So many streams begin in a second. */
-const perSecond = 400;
+const perSecond = 250;
 const holdMs = 10_000;
 const mib = 1024 * 1024;
 
@@ -55,7 +55,7 @@ export async function measureStreams(pace: Pace, progress: (text: string) => voi
       ? ""
       : ` A stream takes two files of the gateway, and \`ulimit -n\` allows it ${openFilesLimit().toLocaleString("en")}.`;
   const text =
-    `Relayed streams that are all open at the same time, with an event every two seconds, through one gateway that takes\n` +
+    `Relayed streams that are all open at the same time, with an event every five seconds, through one gateway that takes\n` +
     `${idle.toFixed(0)} MiB before. Every byte is compared with what the upstream sent. The added delay is that through the\n` +
     `gateway minus that without it; the rest is one of ${pace.restMs / 1000} s.${limit}`;
   const table = markdownTable(["streams", ...Object.values(specs).map(({ name }) => name)], rows);

@@ -146,7 +146,7 @@ export class Lane {
             status: message.statusCode ?? 0,
             headers: { ...message.headers },
             body: Buffer.concat(chunks),
-            arrivals: [],
+            reads: 0,
           }),
         );
       });

@@ -7,8 +7,8 @@ export interface RawAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
   readonly body: Buffer;
-  /** Chunks as they were read, and when. `performance.now()`. */
-  readonly arrivals: readonly { readonly at: number; readonly bytes: number }[];
+  /** How many reads the body took. */
+  readonly reads: number;
 }
 
 export interface RawRequest {
@@ -16,31 +16,32 @@ export interface RawRequest {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Uint8Array | string;
   readonly signal?: AbortSignal;
+  /** Told of the body's bytes as they arrive. */
+  readonly onBytes?: (bytes: number) => void;
 }
 
 const agent = new Agent({ keepAlive: true, maxSockets: 256 });
 
 /** One HTTP/1.1 request; the path goes out exactly as given. */
 export function send(origin: string, path: string, options: RawRequest = {}): Promise<RawAnswer> {
-  const { method = "POST", headers = {}, body = "", signal } = options;
+  const { method = "POST", headers = {}, body = "", signal, onBytes } = options;
   const { hostname, port } = new URL(origin);
   return new Promise((resolve, reject) => {
     const outgoing = httpRequest({ hostname, port, path, method, agent, headers, ...(signal && { signal }) });
     outgoing.on("error", reject);
     outgoing.on("response", (message) => {
       const chunks: Buffer[] = [];
-      const arrivals: { at: number; bytes: number }[] = [];
       message.on("error", reject);
       message.on("data", (chunk: Buffer) => {
         chunks.push(chunk);
-        arrivals.push({ at: performance.now(), bytes: chunk.length });
+        onBytes?.(chunk.length);
       });
       message.on("end", () =>
         resolve({
           status: message.statusCode ?? 0,
           headers: withoutGaps(message.headers),
           body: Buffer.concat(chunks),
-          arrivals,
+          reads: chunks.length,
         }),
       );
     });
@@ -70,24 +71,23 @@ export async function sendH2(origin: string, path: string, options: RawRequest =
 
 /** One HTTP/2 request on a given session. */
 export function sendOn(session: ClientHttp2Session, path: string, options: RawRequest = {}): Promise<RawAnswer> {
-  const { method = "POST", headers = {}, body = "" } = options;
+  const { method = "POST", headers = {}, body = "", onBytes } = options;
   return new Promise((resolve, reject) => {
     session.once("error", reject);
     const stream = session.request({ ":method": method, ":path": path, ...headers }, { endStream: body.length === 0 });
     const chunks: Buffer[] = [];
-    const arrivals: { at: number; bytes: number }[] = [];
     let head: { readonly status: number; readonly headers: RawAnswer["headers"] } = { status: 0, headers: {} };
     stream.on("response", (fields) => {
       head = { status: fields[":status"] ?? 0, headers: { ...fields } };
     });
     stream.on("data", (chunk: Buffer) => {
       chunks.push(chunk);
-      arrivals.push({ at: performance.now(), bytes: chunk.length });
+      onBytes?.(chunk.length);
     });
     stream.on("error", reject);
     stream.on("close", () => {
       session.off("error", reject);
-      resolve({ ...head, body: Buffer.concat(chunks), arrivals });
+      resolve({ ...head, body: Buffer.concat(chunks), reads: chunks.length });
     });
     if (body.length > 0) stream.end(body);
   });

@@ -2,22 +2,26 @@
  * Reads what Bedrock answers on InvokeModel into Converse, for the cache. Strict: an answer is read only when its family
  * would write it again with every member it has; its id and the model's name apart.
  */
-import type { ContentBlock, ConverseResponse } from "../bedrock/converse.ts";
+import type { ConverseResponse } from "../bedrock/converse.ts";
 import { BedrockError } from "../bedrock/errors.ts";
 import { type Family, type FamilyContext, metricsKey } from "../bedrock/families/family.ts";
 import { isJsonObject, type JsonObject, type JsonValue, tryParse } from "../bedrock/json.ts";
 import type { Usage } from "../telemetry/usage.ts";
 import { AnswerCollector } from "./answer-collector.ts";
 import { assembleMessage, readMessage } from "./anthropic-answers.ts";
+import { mistralChat, openaiChat } from "./invoke-readers/chat.ts";
+import { countOf, type FamilyReader } from "./invoke-readers/family-reader.ts";
+import {
+  anthropicText,
+  cohereCommand,
+  cohereCommandR,
+  deepseek,
+  llama,
+  mistralPrompt,
+  titanText,
+} from "./invoke-readers/text.ts";
 import type { AnswerReader } from "./keeper.ts";
 import { framesOf, isConverseResponse } from "./kept-answer.ts";
-
-/** How a family's answers are read: its whole one, and its chunks put together into a whole one. */
-export interface FamilyReader {
-  /** @param usage what is known of it beside the body */
-  read(answer: JsonObject, usage: Usage | undefined): ConverseResponse | undefined;
-  assemble(chunks: readonly JsonObject[]): JsonObject | undefined;
-}
 
 /** @returns undefined for a family whose answers cannot be read here */
 export function invokeReader(family: Family, context: FamilyContext): AnswerReader | undefined {
@@ -25,7 +29,8 @@ export function invokeReader(family: Family, context: FamilyContext): AnswerRead
   if (reader === undefined) return undefined;
   const read = (answer: JsonObject, usage: Usage | undefined): ConverseResponse | undefined => {
     const response = reader.read(answer, usage);
-    return response !== undefined && isCovered(answer, rewritten(family, response, context)) ? response : undefined;
+    const other = response && rewritten(family, response, context);
+    return isCovered(answer, other, reader.fresh ?? nothing) ? response : undefined;
   };
   return {
     whole: (body, usage) => {
@@ -52,19 +57,23 @@ function rewritten(family: Family, response: ConverseResponse, context: FamilyCo
 
 /** What is made anew for each answer. */
 const ownMembers = new Set(["id", "model"]);
+const nothing: ReadonlySet<string> = new Set();
 
-/** Whether the other answer says all that this one says. */
-function isCovered(answer: JsonObject, other: JsonObject | undefined): boolean {
+/** Whether the other answer says all that this one says. What is null says nothing. */
+function isCovered(answer: JsonObject, other: JsonObject | undefined, fresh: ReadonlySet<string>): boolean {
+  const isWithin = (value: JsonValue, its: JsonValue | undefined): boolean => {
+    if (isArray(value)) {
+      return isArray(its) && value.length === its.length && value.every((item, at) => isWithin(item, its[at]));
+    }
+    if (!isJsonObject(value)) return value === (its ?? null);
+    return isJsonObject(its) && isWithinAll(value, its);
+  };
+  const isWithinAll = (value: JsonObject, its: JsonObject): boolean =>
+    Object.entries(value).every(([name, member]) => fresh.has(name) || isWithin(member, its[name]));
   if (other === undefined) return false;
-  return Object.entries(answer).every(([name, value]) => ownMembers.has(name) || isWithin(value, other[name]));
-}
-
-function isWithin(value: JsonValue, other: JsonValue | undefined): boolean {
-  if (isArray(value)) {
-    return isArray(other) && value.length === other.length && value.every((item, at) => isWithin(item, other[at]));
-  }
-  if (!isJsonObject(value)) return value === other;
-  return isJsonObject(other) && Object.entries(value).every(([name, member]) => isWithin(member, other[name]));
+  return Object.entries(answer).every(
+    ([name, value]) => ownMembers.has(name) || fresh.has(name) || isWithin(value, other[name]),
+  );
 }
 
 function isArray(value: JsonValue | undefined): value is readonly JsonValue[] {
@@ -147,146 +156,17 @@ function merged(output: JsonValue | undefined): JsonObject | undefined {
 
 const anthropic: FamilyReader = { read: readMessage, assemble: assembleMessage };
 
-/** A piece of text, and at its end why it ended and what it took. */
-interface Piece {
-  readonly text: string;
-  readonly stop: string | null;
-  readonly inputTokens: number | undefined;
-  readonly outputTokens: number | undefined;
-}
-
-interface TextMembers {
-  /** The place of the text and its companions. */
-  readonly whole: (answer: JsonObject) => JsonObject | undefined;
-  readonly piece: (whole: JsonObject, inner: JsonObject) => Piece | undefined;
-  /** A chunk's members in the shape of a whole answer; undefined when it has any that are not known. */
-  readonly chunk: (chunk: JsonObject) => JsonObject | undefined;
-  readonly join: (pieces: readonly Piece[], last: JsonObject) => JsonObject;
-  readonly complete: ReadonlyMap<string, ConverseResponse["stopReason"]>;
-}
-
-function textReader({ whole, piece, chunk, join, complete }: TextMembers): FamilyReader {
-  const pieceOf = (answer: JsonObject) => {
-    const inner = whole(answer);
-    return inner && piece(answer, inner);
-  };
-  return {
-    read: (answer, usage) => {
-      const read = pieceOf(answer);
-      const stopReason = read && complete.get(read.stop ?? "");
-      if (read === undefined || stopReason === undefined) return undefined;
-      const inputTokens = read.inputTokens ?? usage?.inputTokens ?? 0;
-      const outputTokens = read.outputTokens ?? usage?.outputTokens ?? 0;
-      const content: ContentBlock[] = read.text === "" ? [] : [{ text: read.text }];
-      return {
-        output: { message: { role: "assistant", content } },
-        stopReason,
-        usage: { inputTokens, outputTokens, totalTokens: inputTokens + outputTokens },
-        metrics: { latencyMs: 0 },
-      };
-    },
-    assemble: (chunks) => {
-      const pieces: Piece[] = [];
-      let last: JsonObject | undefined;
-      for (const one of chunks) {
-        const answer = chunk(one);
-        const read = answer && pieceOf(answer);
-        if (answer === undefined || read === undefined) return undefined;
-        pieces.push(read);
-        last = answer;
-      }
-      return last && join(pieces, last);
-    },
-  };
-}
-
-function first(list: JsonValue | undefined): JsonObject | undefined {
-  const item: unknown = Array.isArray(list) && list.length === 1 ? list[0] : undefined;
-  return isJsonObject(item) ? item : undefined;
-}
-
-function countOf(value: JsonValue | undefined): number | undefined {
-  return typeof value === "number" ? value : undefined;
-}
-
-function pieceFrom(
-  text: JsonValue | undefined,
-  stop: JsonValue | undefined,
-  input?: JsonValue,
-  output?: JsonValue,
-): Piece | undefined {
-  if (typeof text !== "string" || (stop !== undefined && stop !== null && typeof stop !== "string")) return undefined;
-  return { text, stop: stop ?? null, inputTokens: countOf(input), outputTokens: countOf(output) };
-}
-
-function hasOnly(object: JsonObject, names: ReadonlySet<string>): boolean {
-  return Object.keys(object).every((name) => names.has(name));
-}
-
-function joined(pieces: readonly Piece[]): string {
-  return pieces.map(({ text }) => text).join("");
-}
-
-const llamaMembers = new Set(["generation", "prompt_token_count", "generation_token_count", "stop_reason"]);
-
-const llama = textReader({
-  whole: (answer) => answer,
-  piece: ({ generation, stop_reason: stop, prompt_token_count: input, generation_token_count: output }) =>
-    pieceFrom(generation, stop, input, output),
-  chunk: (chunk) => (hasOnly(chunk, llamaMembers) ? chunk : undefined),
-  join: (pieces, last) => ({ ...last, generation: joined(pieces), prompt_token_count: promptOf(pieces, last) }),
-  complete: new Map([["stop", "end_turn"]]),
-});
-
-/** Llama tells the prompt's tokens in its first chunk. */
-function promptOf(pieces: readonly Piece[], last: JsonObject): JsonValue {
-  const told = pieces.find(({ inputTokens }) => inputTokens !== undefined);
-  return told?.inputTokens ?? last.prompt_token_count ?? null;
-}
-
-const titanMembers = new Set([
-  "outputText",
-  "index",
-  "totalOutputTextTokenCount",
-  "completionReason",
-  "inputTextTokenCount",
-]);
-
-const titan = textReader({
-  whole: ({ results }) => first(results),
-  piece: ({ inputTextTokenCount: input }, { outputText, completionReason, tokenCount: output }) =>
-    pieceFrom(outputText, completionReason, input, output),
-  chunk: (chunk) => {
-    if (!hasOnly(chunk, titanMembers)) return undefined;
-    const { outputText = null, completionReason = null, totalOutputTextTokenCount: output = null } = chunk;
-    const results = [{ tokenCount: output, outputText, completionReason }];
-    return { inputTextTokenCount: chunk.inputTextTokenCount ?? null, results };
-  },
-  join: (pieces, last) => {
-    const told = pieces.find(({ inputTokens }) => inputTokens !== undefined);
-    const results = [{ ...first(last.results), outputText: joined(pieces) }];
-    return { inputTextTokenCount: told?.inputTokens ?? null, results };
-  },
-  complete: new Map([
-    ["FINISH", "end_turn"],
-    ["STOP_CRITERIA_MET", "stop_sequence"],
-  ]),
-});
-
-const mistralMembers = new Set(["outputs"]);
-
-const mistral = textReader({
-  whole: ({ outputs }) => first(outputs),
-  piece: (_whole, { text, stop_reason: stop }) => pieceFrom(text, stop),
-  chunk: (chunk) => (hasOnly(chunk, mistralMembers) ? chunk : undefined),
-  join: (pieces, last) => ({ outputs: [{ ...first(last.outputs), text: joined(pieces) }] }),
-  complete: new Map([["stop", "end_turn"]]),
-});
-
 const readers: ReadonlyMap<string, FamilyReader> = new Map([
   ["anthropic-messages", anthropic],
+  ["anthropic-text", anthropicText],
   ["nova", nova],
   ["llama", llama],
-  ["titan-text", titan],
-  ["mistral-prompt", mistral],
+  ["titan-text", titanText],
+  ["mistral-prompt", mistralPrompt],
+  ["deepseek", deepseek],
+  ["cohere-command", cohereCommand],
+  ["cohere-command-r", cohereCommandR],
+  ["openai-chat", openaiChat],
+  ["ai21-jamba", openaiChat],
+  ["mistral-chat", mistralChat],
 ]);

@@ -10,7 +10,7 @@ import { invokeReader } from "../../src/gateway/invoke-answers.ts";
 import { isConverseResponse } from "../../src/gateway/kept-answer.ts";
 
 const context = { modelId: "m", requestId: "r", body: { stop_sequences: ["END"] } };
-const readable = ["anthropic-messages", "nova", "llama", "titan-text", "mistral-prompt"];
+const readable = textFamilies.map(({ name }) => name);
 
 function familyOf(name: string): Family {
   const family = textFamilies.find((one) => one.name === name);
@@ -136,8 +136,64 @@ describe.each(readable)("Bedrock's answers of %s", (name) => {
   });
 });
 
-test("families that cannot be read back have no reader", () => {
-  const others = textFamilies.map(({ name }) => name).filter((name) => !readable.includes(name));
-  expect(others.length).toBeGreaterThan(3);
-  for (const name of others) expect(invokeReader(familyOf(name), context)).toBeUndefined();
+describe("chat completions as Bedrock's models write them", () => {
+  const answer = {
+    id: "chatcmpl-1",
+    object: "chat.completion",
+    created: 1_769_900_000,
+    model: "m",
+    system_fingerprint: null,
+    choices: [
+      {
+        index: 0,
+        message: { role: "assistant", content: "Rome.", refusal: null },
+        logprobs: null,
+        finish_reason: "stop",
+      },
+    ],
+    usage: { prompt_tokens: 9, completion_tokens: 2, total_tokens: 11 },
+  };
+  const reader = readerOf("openai-chat");
+  const choice = answer.choices[0];
+
+  test("are read with what is null in them, and with their time", () => {
+    const read = reader.whole(json(answer), undefined);
+    if (!isConverseResponse(read)) throw new Error("it was not read");
+    expect(read.output.message.content).toEqual([{ text: "Rome." }]);
+    expect(read.usage).toEqual({ inputTokens: 9, outputTokens: 2, totalTokens: 11 });
+  });
+
+  test("keep their reasoning apart, and what was read from a cache", () => {
+    const message = { role: "assistant", content: "Rome.", reasoning_content: "Italy, then." };
+    const usage = { ...answer.usage, prompt_tokens_details: { cached_tokens: 4 } };
+    const read = reader.whole(json({ ...answer, choices: [{ ...choice, message }], usage }), undefined);
+    if (!isConverseResponse(read)) throw new Error("it was not read");
+    expect(read.output.message.content).toEqual([
+      { reasoningContent: { reasoningText: { text: "Italy, then." } } },
+      { text: "Rome." },
+    ]);
+    expect(read.usage).toEqual({ inputTokens: 5, outputTokens: 2, totalTokens: 11, cacheReadInputTokens: 4 });
+    expect(familyOf("openai-chat").write(read, context)).toMatchObject({ choices: [{ message }], usage });
+  });
+
+  test.each([
+    ["a call of a tool", { choices: [{ ...choice, finish_reason: "tool_calls" }] }],
+    ["a call beside text", { choices: [{ ...choice, message: { ...choice?.message, tool_calls: [{ id: "1" }] } }] }],
+    ["two choices", { choices: [choice, choice] }],
+    ["probabilities", { choices: [{ ...choice, logprobs: { content: [] } }] }],
+    ["details that have no place", { usage: { ...answer.usage, completion_tokens_details: { reasoning_tokens: 1 } } }],
+  ])("are not read with %s", (_what, more) => {
+    expect(reader.whole(json({ ...answer, ...more }), undefined)).toBeUndefined();
+  });
+
+  test.each([
+    ["a call of a tool", { tool_calls: [{ index: 0 }] }],
+    ["a refusal", { refusal: "no" }],
+  ])("are not read from a stream with %s", (_what, more) => {
+    const chunk = (delta: object, stop: string | null) => ({ choices: [{ index: 0, delta, finish_reason: stop }] });
+    const chunks = [chunk({ role: "assistant", content: "R" }, null), chunk(more, null), chunk({}, "stop")];
+    const of = (some: readonly object[]) => some.map((one): JsonObject => JSON.parse(JSON.stringify(one)));
+    expect(reader.frames(frames(of(chunks)), undefined)).toBeUndefined();
+    expect(reader.frames(frames(of([chunks[0] ?? {}, chunks[2] ?? {}])), undefined)).toBeDefined();
+  });
 });

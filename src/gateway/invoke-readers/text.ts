@@ -116,15 +116,20 @@ export const titanText = textReader({
   ]),
 });
 
-const mistralMembers = new Set(["outputs"]);
+export const mistralPrompt = listed("outputs");
+export const deepseek = listed("choices");
 
-export const mistralPrompt = textReader({
-  whole: ({ outputs }) => first(outputs),
-  piece: (_whole, { text, stop_reason: stop }) => pieceFrom(text, stop),
-  chunk: (chunk) => (hasOnly(chunk, mistralMembers) ? chunk : undefined),
-  join: (pieces, last) => ({ outputs: [{ ...first(last.outputs), text: joined(pieces) }] }),
-  complete: new Map([["stop", "end_turn"]]),
-});
+/** Answers that are a list of one `{text, stop_reason}`. */
+function listed(name: "choices" | "outputs"): FamilyReader {
+  const members = new Set([name]);
+  return textReader({
+    whole: (answer) => first(answer[name]),
+    piece: (_whole, { text, stop_reason: stop }) => pieceFrom(text, stop),
+    chunk: (chunk) => (hasOnly(chunk, members) ? chunk : undefined),
+    join: (pieces, last) => ({ [name]: [{ ...first(last[name]), text: joined(pieces) }] }),
+    complete: new Map([["stop", "end_turn"]]),
+  });
+}
 
 const completionMembers = new Set(["completion", "stop_reason", "stop"]);
 
@@ -135,16 +140,6 @@ export const anthropicText = textReader({
   join: (pieces, last) => ({ ...last, completion: joined(pieces) }),
   // What is complete says that it stopped where the next turn would have begun.
   complete: new Map([["stop_sequence", "end_turn"]]),
-});
-
-const deepseekMembers = new Set(["choices"]);
-
-export const deepseek = textReader({
-  whole: ({ choices }) => first(choices),
-  piece: (_whole, { text, stop_reason: stop }) => pieceFrom(text, stop),
-  chunk: (chunk) => (hasOnly(chunk, deepseekMembers) ? chunk : undefined),
-  join: (pieces, last) => ({ choices: [{ ...first(last.choices), text: joined(pieces) }] }),
-  complete: new Map([["stop", "end_turn"]]),
 });
 
 const commandMembers = new Set(["id", "generations", "prompt"]);

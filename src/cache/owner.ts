@@ -21,9 +21,9 @@ import {
   readMessage,
 } from "./messages.ts";
 import { ModelThread } from "./model-thread.ts";
-import { checkedVector, PartitionIndex } from "./partition-index.ts";
+import { checkedVector } from "./partition-index.ts";
+import { PartitionIndexes } from "./partition-indexes.ts";
 import { PartitionSums } from "./partition-sums.ts";
-import type { Segment } from "./segment.ts";
 import { inTurns } from "./slices.ts";
 import { EntryStore, type Limits, matches, type Slot } from "./store.ts";
 import { analyse } from "./tokens.ts";
@@ -38,9 +38,8 @@ export interface OwnerSettings extends Limits {
 
 /** So many neighbours are shown to the gate. */
 const candidates = 8;
-/** How long graphs are built without a pause, and how long the pause is. Milliseconds. */
-const buildMs = 2;
-const pauseMs = 2;
+/** How long the folder is read without a pause. Milliseconds. */
+const readMs = 2;
 /** So many records of the folder are read before anything is answered, the others in turns. */
 const readAtOnce = 1000;
 /** So many entries wait until the folder has been read; more are not kept. */
@@ -59,12 +58,8 @@ export class IndexOwner {
   readonly #now: () => number;
   readonly #store: EntryStore;
   readonly #journal: Journal | undefined;
-  /** By partition. They hold vectors of the embedder in force only. */
-  readonly #indexes = new Map<string, PartitionIndex>();
-  /** Those of them whose segments have to be built or emptied. */
-  readonly #unfinished = new Set<PartitionIndex>();
-  /** Segments that are to be freed. */
-  readonly #buried: Segment[] = [];
+  /** They hold vectors of the embedder in force only. */
+  readonly #indexes = new PartitionIndexes();
   readonly #sums = new PartitionSums();
   /** How many living entries each file of the journal has. */
   readonly #living = new Map<number, number>();
@@ -78,7 +73,6 @@ export class IndexOwner {
   #loading: Promise<void> | undefined;
   #early = 0;
   #closed = false;
-  #building: NodeJS.Timeout | undefined;
   #shrinking = false;
   #sweeping = false;
   readonly #sweeps: NodeJS.Timeout;
@@ -111,7 +105,7 @@ export class IndexOwner {
     const space = spaceOf(settings.embedding);
     if (space === this.#space) return;
     this.#space = space;
-    this.#dropIndexes();
+    this.#indexes.clear();
     void inTurns([...this.#store.slots()], (slot) => {
       const vector = slot.entry.question?.vector;
       if (this.#closed || vector === undefined || !this.#store.has(slot)) return;
@@ -157,19 +151,11 @@ export class IndexOwner {
   async close(): Promise<void> {
     this.#closed = true;
     clearInterval(this.#sweeps);
-    clearTimeout(this.#building);
+    this.#indexes.close();
     await this.#loading;
     await this.#journal?.close();
-    this.#dropIndexes();
-    clearTimeout(this.#building);
     await this.#model?.close();
-    for (const segment of this.#buried.splice(0)) segment.free();
-  }
-
-  #dropIndexes(): void {
-    for (const index of this.#indexes.values()) index.clear();
-    this.#indexes.clear();
-    this.#unfinished.clear();
+    this.#indexes.close();
   }
 
   async #find(find: Find): Promise<Answer> {
@@ -317,15 +303,8 @@ export class IndexOwner {
   }
 
   #index({ id, entry: { partition, question } }: Slot): void {
-    if (question === undefined || question.space !== this.#space) return;
-    let index = this.#indexes.get(partition);
-    if (index === undefined) {
-      index = new PartitionIndex(this.#settings.embedding.dimension, (segment) => this.#bury(segment));
-      this.#indexes.set(partition, index);
-    }
-    if (index.has(id)) return;
-    index.add(id, question.vector);
-    this.#finishLater(index);
+    if (question?.space !== this.#space) return;
+    this.#indexes.add(partition, id, question.vector, this.#settings.embedding.dimension);
   }
 
   #onRemove(slot: Slot): void {
@@ -334,15 +313,7 @@ export class IndexOwner {
     const { exact, partition, expiresAt } = slot.entry;
     // An entry that is over stays over, on the disk as well.
     if (this.#loading === undefined && expiresAt > this.#now()) this.#journal?.append([0, exact]);
-    const index = this.#indexes.get(partition);
-    if (index === undefined) return;
-    index.remove(slot.id);
-    this.#finishLater(index);
-    if (index.size === 0) {
-      index.clear();
-      this.#unfinished.delete(index);
-      this.#indexes.delete(partition);
-    }
+    this.#indexes.remove(partition, slot.id);
   }
 
   #load(journal: Journal): void {
@@ -356,7 +327,7 @@ export class IndexOwner {
     });
     let read = 0;
     const go = (): void => {
-      const until = performance.now() + buildMs;
+      const until = performance.now() + readMs;
       while (!this.#closed && steps.next().done !== true) {
         if (++read < readAtOnce || performance.now() < until) continue;
         setImmediate(go);
@@ -392,43 +363,6 @@ export class IndexOwner {
       this.#living.set(slot.file, (this.#living.get(slot.file) ?? 0) + 1);
       journal.append([1, entryFields(slot.entry)]);
     });
-  }
-
-  #bury(segment: Segment): void {
-    this.#buried.push(segment);
-    this.#buildLater();
-  }
-
-  #finishLater(index: PartitionIndex): void {
-    if (!index.unfinished) return;
-    this.#unfinished.add(index);
-    this.#buildLater();
-  }
-
-  #buildLater(): void {
-    this.#building ??= setTimeout(() => {
-      this.#building = undefined;
-      if (this.#build()) this.#buildLater();
-    }, pauseMs).unref();
-  }
-
-  /** @returns whether there is more to do */
-  #build(): boolean {
-    const segment = this.#buried.pop();
-    if (segment !== undefined) {
-      // Takes as long as a turn of building.
-      segment.free();
-      return true;
-    }
-    const until = performance.now() + buildMs;
-    for (const index of this.#unfinished) {
-      index.build(until);
-      // What is not finished goes behind the others.
-      this.#unfinished.delete(index);
-      if (index.unfinished) this.#unfinished.add(index);
-      if (performance.now() >= until) break;
-    }
-    return this.#unfinished.size > 0 || this.#buried.length > 0;
   }
 
   #shrinkLater(): void {
@@ -484,7 +418,7 @@ export class IndexOwner {
       expired: this.#store.expired,
       journalBytes: this.#journal?.bytes ?? 0,
       problem: this.#problem,
-      unsearched: [...this.#unfinished].reduce((sum, index) => sum + index.unsearched, 0),
+      unsearched: this.#indexes.unsearched,
       partitionCount: this.#sums.count,
       partitions,
     };

@@ -1,12 +1,10 @@
 /** The semantic cache over time: restarts, damaged files, reloads, deletion, and its limits. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
 import { converseAnswer, json } from "../support/answers.ts";
-import { findableMs, freshTurn, outcome, post, said, teach } from "../support/cached.ts";
-import { type FakeBedrock, startFakeBedrock } from "../support/fake-bedrock.ts";
-import { type GatewayOptions, type RunningGateway, relayConfig, startGateway } from "../support/gateway.ts";
+import { findableMs, freshTurn, outcome, ownGateways, post, said, teach, withCache } from "../support/cached.ts";
+import { type RunningGateway, relayConfig, startGateway } from "../support/gateway.ts";
 import { type Lane, openLanes, rewrite } from "../support/keys.ts";
 import { send, userTurn } from "../support/raw-http.ts";
 import { sleep, until } from "../support/wait.ts";
@@ -14,42 +12,16 @@ import { sleep, until } from "../support/wait.ts";
 const model = "vendor.model-v1:0";
 
 describe("the semantic cache", { timeout: 60_000 }, () => {
-  let fake: FakeBedrock;
-  let folder = "";
-  const running: RunningGateway[] = [];
+  const on = ownGateways("cache-life");
+  const { start } = on;
+  const configOf = (section: object = {}) => withCache(on.fake, section);
   const lanes: Lane[] = [];
-
-  beforeAll(async () => {
-    fake = await startFakeBedrock();
-  });
-  beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), "bifrost-cache-life-"));
-  });
-  afterEach(async () => {
+  // Before the gateways end: hooks are run from the last to the first.
+  afterEach(() => {
     for (const lane of lanes.splice(0)) lane.close();
-    for (const gateway of running.splice(0)) await gateway.stop();
-    rmSync(folder, { recursive: true, force: true });
-    expect(fake.violations).toEqual([]);
-    fake.reset();
-  });
-  afterAll(async () => {
-    await fake?.[Symbol.asyncDispose]();
   });
 
-  const configOf = (section: object = {}) =>
-    relayConfig(fake.url, { more: { semantic_cache: { enabled: true, ...section } } });
-
-  async function start(section: object = {}, env: NonNullable<GatewayOptions["env"]> = {}): Promise<RunningGateway> {
-    const gateway = await startGateway({
-      config: configOf(section),
-      env: { BIFROST_FRONTENDS: "1", BIFROST_DATA_DIR: folder, ...env },
-      withoutH2: true,
-    });
-    running.push(gateway);
-    return gateway;
-  }
-
-  const journals = () => readdirSync(join(folder, "cache")).filter((name) => name.endsWith(".log"));
+  const journals = () => readdirSync(join(on.folder, "cache")).filter((name) => name.endsWith(".log"));
   const api = async (gateway: RunningGateway, method: string, path: string) => {
     const { status, body } = await send(gateway.url, `/api/cache${path}`, { method });
     const parsed: Record<string, unknown> = body.length === 0 ? {} : JSON.parse(body.toString());
@@ -76,14 +48,14 @@ describe("the semantic cache", { timeout: 60_000 }, () => {
     await teach(first, model, body);
     await first.stop();
     const [name = ""] = journals();
-    const path = join(folder, "cache", name);
+    const path = join(on.folder, "cache", name);
     const bytes = readFileSync(path);
     bytes[bytes.length - 20] = (bytes[bytes.length - 20] ?? 0) ^ 0xff;
     writeFileSync(path, bytes);
-    writeFileSync(join(folder, "cache", "cache-000000000.log"), "SQLite format 3\0 and so on");
+    writeFileSync(join(on.folder, "cache", "cache-000000000.log"), "SQLite format 3\0 and so on");
     const second = await start();
     expect(outcome(await post(second, model, body))).toBe("miss");
-    expect(readdirSync(join(folder, "cache")).filter((one) => one.endsWith(".damaged"))).toHaveLength(2);
+    expect(readdirSync(join(on.folder, "cache")).filter((one) => one.endsWith(".damaged"))).toHaveLength(2);
     await sleep(findableMs);
     expect((await api(second, "GET", "")).body).toMatchObject({
       entries: 1,
@@ -99,7 +71,7 @@ describe("the semantic cache", { timeout: 60_000 }, () => {
     await teach(first, model, body);
     await first.stop();
     const written = journals()
-      .map((name) => readFileSync(join(folder, "cache", name), "latin1"))
+      .map((name) => readFileSync(join(on.folder, "cache", name), "latin1"))
       .join("");
     expect(written.length).toBeGreaterThan(300);
     for (const word of ["canary", "Hello", model]) expect(written).not.toContain(word);
@@ -107,7 +79,7 @@ describe("the semantic cache", { timeout: 60_000 }, () => {
   });
 
   test("a folder that cannot be written costs no request", async () => {
-    writeFileSync(join(folder, "cache"), "a file where the folder should be");
+    writeFileSync(join(on.folder, "cache"), "a file where the folder should be");
     const gateway = await start();
     const body = freshTurn();
     await teach(gateway, model, body);
@@ -127,7 +99,7 @@ describe("the semantic cache", { timeout: 60_000 }, () => {
     expect(await ask()).toBeUndefined();
     await rewrite(gateway, configOf({ default_cache_key: "all" }));
     expect(outcome(await post(gateway, model, freshTurn(), { key: null }))).toBe("miss");
-    expect(fake.requests).toHaveLength(4);
+    expect(on.fake.requests).toHaveLength(4);
   });
 
   test("a wrong change leaves the running one in force", async () => {
@@ -174,8 +146,7 @@ describe("the semantic cache", { timeout: 60_000 }, () => {
 
   test("an entry's content is shown where the log may have it, and not where the client forbids it", async () => {
     const more = { semantic_cache: { enabled: true }, observability: { request_log: { content: true } } };
-    const gateway = await startGateway({ config: relayConfig(fake.url, { more }), withoutH2: true });
-    running.push(gateway);
+    const gateway = on.keep(await startGateway({ config: relayConfig(on.fake.url, { more }), withoutH2: true }));
     const shown = async () => {
       const { body } = await api(gateway, "GET", "/entries");
       const [entry] = Array.isArray(body.entries) ? body.entries : [];
@@ -216,12 +187,12 @@ describe("the semantic cache", { timeout: 60_000 }, () => {
   test("identical requests at the same time are one, where that is wanted", async () => {
     const gateway = await start({ coalesce: true });
     const body = freshTurn();
-    fake.queue(async () => {
+    on.fake.queue(async () => {
       await sleep(400);
       return json(converseAnswer);
     });
     const answers = await Promise.all(Array.from({ length: 20 }, () => post(gateway, model, body)));
-    expect(fake.requests).toHaveLength(1);
+    expect(on.fake.requests).toHaveLength(1);
     expect(answers.filter((answer) => outcome(answer) === "direct")).toHaveLength(19);
     for (const answer of answers) expect(said(answer)).toBe("Hello from the fake.");
   });
@@ -229,7 +200,7 @@ describe("the semantic cache", { timeout: 60_000 }, () => {
   test("whoever waits for an identical request that fails or is left asks for itself", async () => {
     const gateway = await start({ coalesce: true });
     const failing = freshTurn();
-    fake.queue(async () => {
+    on.fake.queue(async () => {
       await sleep(300);
       return { kind: "unary", status: 500, headers: {}, body: Buffer.from("{}") };
     });
@@ -237,13 +208,13 @@ describe("the semantic cache", { timeout: 60_000 }, () => {
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(2);
 
     const left = freshTurn();
-    fake.queue(async () => {
+    on.fake.queue(async () => {
       await sleep(5000);
       return json(converseAnswer);
     });
     const leaving = new AbortController();
     const first = post(gateway, model, left, { signal: leaving.signal });
-    await fake.seen(model);
+    await on.fake.seen(model);
     await sleep(50);
     const second = post(gateway, model, left);
     await sleep(100);
@@ -253,8 +224,7 @@ describe("the semantic cache", { timeout: 60_000 }, () => {
   });
 
   test("one word in the configuration turns it on, with the embedded mock too", async () => {
-    const gateway = await startGateway({ config: { semantic_cache: { enabled: true } }, withoutH2: true });
-    running.push(gateway);
+    const gateway = on.keep(await startGateway({ config: { semantic_cache: { enabled: true } }, withoutH2: true }));
     const claude = "anthropic.claude-3-haiku-20240307-v1:0";
     const messages = [{ role: "user", content: "What is it that you say?" }];
     const body = { anthropic_version: "bedrock-2023-05-31", max_tokens: 9, messages };
@@ -282,18 +252,18 @@ describe("the semantic cache", { timeout: 60_000 }, () => {
     const twice = freshTurn().replace("{", '{"messages":[],');
     for (const body of [large, twice, "no JSON"]) {
       for (let time = 0; time < 2; time++) expect(outcome(await post(gateway, model, body))).toBe("bypass");
-      expect(fake.requests.slice(-2).map((request) => request.body.toString())).toEqual([body, body]);
+      expect(on.fake.requests.slice(-2).map((request) => request.body.toString())).toEqual([body, body]);
     }
   });
 
   test("without it each asks for itself", async () => {
     const gateway = await start();
     const body = freshTurn();
-    fake.when(model, async () => {
+    on.fake.when(model, async () => {
       await sleep(300);
       return json(converseAnswer);
     });
     await Promise.all(Array.from({ length: 5 }, () => post(gateway, model, body)));
-    expect(fake.requests).toHaveLength(5);
+    expect(on.fake.requests).toHaveLength(5);
   });
 });

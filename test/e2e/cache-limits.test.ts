@@ -1,13 +1,10 @@
 /** The semantic cache at its limits: far more answers than fit, and an owner's thread that dies. */
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { converseAnswer, json } from "../support/answers.ts";
-import { findableMs, member, outcome, post, said, teach } from "../support/cached.ts";
-import { type FakeBedrock, startFakeBedrock } from "../support/fake-bedrock.ts";
-import { type RunningGateway, relayConfig, startGateway } from "../support/gateway.ts";
+import { findableMs, member, outcome, ownGateways, post, said, teach } from "../support/cached.ts";
 import { loading } from "../support/module-hook.ts";
 import { send, userTurn } from "../support/raw-http.ts";
 import { rssOf } from "../support/reader.ts";
@@ -17,35 +14,9 @@ const model = "vendor.model-v1:0";
 const mib = 1024 * 1024;
 
 describe("the semantic cache", { timeout: 120_000 }, () => {
-  let fake: FakeBedrock;
-  let folder = "";
-  const running: RunningGateway[] = [];
-
-  beforeAll(async () => {
-    fake = await startFakeBedrock();
-  });
-  beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), "bifrost-cache-limits-"));
-  });
-  afterEach(async () => {
-    for (const gateway of running.splice(0)) await gateway.stop();
-    rmSync(folder, { recursive: true, force: true });
-    expect(fake.violations).toEqual([]);
-    fake.reset();
-  });
-  afterAll(async () => {
-    await fake?.[Symbol.asyncDispose]();
-  });
-
-  async function start(section: object, env: Readonly<Record<string, string>>): Promise<RunningGateway> {
-    const gateway = await startGateway({
-      config: relayConfig(fake.url, { more: { semantic_cache: { enabled: true, ...section } } }),
-      env: { BIFROST_FRONTENDS: "2", BIFROST_DATA_DIR: folder, ...env },
-      withoutH2: true,
-    });
-    running.push(gateway);
-    return gateway;
-  }
+  const on = ownGateways("cache-limits");
+  const start = (section: object, env: Readonly<Record<string, string>>) =>
+    on.start(section, { BIFROST_FRONTENDS: "2", ...env });
 
   const says = (text: string) =>
     json({ ...converseAnswer, output: { message: { role: "assistant", content: [{ text }] } } });
@@ -59,12 +30,12 @@ describe("the semantic cache", { timeout: 120_000 }, () => {
     for (let turn = 0; turn < 10; turn++) {
       const indexes = Array.from({ length: capacity }, (_, at) => turn * capacity + at);
       await inParallel(indexes, 8, async (index) => {
-        fake.queue(says("An answer that takes up room. ".repeat(2000)));
+        on.fake.queue(says("An answer that takes up room. ".repeat(2000)));
         const answer = await post(gateway, model, question(index));
         expect([answer.status, outcome(answer)]).toEqual([200, "miss"]);
       });
       // The fake remembers what it was asked.
-      fake.reset();
+      on.fake.reset();
       await sleep(findableMs);
       sizes.push(rssOf(gateway.pid));
     }
@@ -88,7 +59,7 @@ describe("the semantic cache", { timeout: 120_000 }, () => {
   test("A66 goes on when the thread that owns the indexes dies: misses, then what was saved, and nothing wrong", async () => {
     const owner = pathToFileURL(join(import.meta.dirname, "../../dist/workers/vector-index.js")).href;
     // In the place of the owner's task: the same one, in a thread that ends when it is sent certain words.
-    const dying = join(folder, "dying-owner.mjs");
+    const dying = join(on.folder, "dying-owner.mjs");
     writeFileSync(
       dying,
       `import run from ${JSON.stringify(owner)};
@@ -96,10 +67,10 @@ describe("the semantic cache", { timeout: 120_000 }, () => {
     );
     const replaced = loading({ files: { "/dist/workers/vector-index.js": dying } });
     const gateway = await start({ embedding: { timeout_ms: 1000 } }, replaced);
-    fake.queue(says("Paris."));
+    on.fake.queue(says("Paris."));
     await teach(gateway, model, userTurn("What is the capital of France?"));
     await until("the entry on the disk", () =>
-      readdirSync(join(folder, "cache")).some((name) => statSync(join(folder, "cache", name)).size > 100),
+      readdirSync(join(on.folder, "cache")).some((name) => statSync(join(on.folder, "cache", name)).size > 100),
     );
     const reading = { headers: { "x-bf-cache-no-store": "true" } };
     const reworded = userTurn("what's the capital of France");

@@ -1,11 +1,9 @@
 /** The semantic cache with a model of its own: onnxruntime-node as it is, and models that are made here. */
-import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { appendFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { member, outcome, post, said, teach } from "../support/cached.ts";
-import { type FakeBedrock, startFakeBedrock } from "../support/fake-bedrock.ts";
-import { type RunningGateway, relayConfig, startGateway } from "../support/gateway.ts";
+import { describe, expect, test } from "vitest";
+import { member, outcome, ownGateways, post, said, teach } from "../support/cached.ts";
+import type { RunningGateway } from "../support/gateway.ts";
 import { moduleUrl } from "../support/module-hook.ts";
 import { marks, type WordModel, writeWordModel } from "../support/onnx-model.ts";
 import { findRuntime, runtimeFolder, runtimeVersion, withRuntime } from "../support/onnxruntime.ts";
@@ -38,36 +36,11 @@ const wordModel: WordModel = {
 };
 
 describe("the semantic cache with a local model", { timeout: 60_000 }, () => {
-  let fake: FakeBedrock;
-  let folder = "";
-  const running: RunningGateway[] = [];
-
-  beforeAll(async () => {
-    fake = await startFakeBedrock();
-  });
-  beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), "bifrost-cache-local-"));
-  });
-  afterEach(async () => {
-    for (const gateway of running.splice(0)) await gateway.stop();
-    rmSync(folder, { recursive: true, force: true });
-    expect(fake.violations).toEqual([]);
-    fake.reset();
-  });
-  afterAll(async () => {
-    await fake?.[Symbol.asyncDispose]();
-  });
-
-  async function start(more: object = {}, env: Readonly<Record<string, string>> = withRuntime(runtime ?? null)) {
-    const embedding = { provider: "local", model_path: join(folder, "model"), dimension, timeout_ms: 2000, ...more };
-    const gateway = await startGateway({
-      config: relayConfig(fake.url, { more: { semantic_cache: { enabled: true, embedding } } }),
-      env: { BIFROST_FRONTENDS: "1", BIFROST_DATA_DIR: join(folder, "data"), ...env },
-      withoutH2: true,
-    });
-    running.push(gateway);
-    return gateway;
-  }
+  const on = ownGateways("cache-local");
+  const start = (more: object = {}, env: Readonly<Record<string, string>> = withRuntime(runtime ?? null)) => {
+    const embedding = { provider: "local", model_path: join(on.folder, "model"), dimension, timeout_ms: 2000, ...more };
+    return on.start({ embedding }, { BIFROST_DATA_DIR: join(on.folder, "data"), ...env });
+  };
 
   async function problemOf(gateway: RunningGateway): Promise<unknown> {
     return member(JSON.parse((await send(gateway.url, "/api/cache", { method: "GET" })).body.toString()), "problem");
@@ -75,10 +48,10 @@ describe("the semantic cache with a local model", { timeout: 60_000 }, () => {
 
   describe.skipIf(runtime === undefined)("and the real runtime", () => {
     test("finds what the model says is near, and only that, before and after a restart", async () => {
-      writeWordModel(join(folder, "model"), wordModel);
+      writeWordModel(join(on.folder, "model"), wordModel);
       const first = await start();
       const original = await teach(first, model, userTurn(capital));
-      expect(fake.requests).toHaveLength(1);
+      expect(on.fake.requests).toHaveLength(1);
       const hit = await post(first, model, userTurn(inShort));
       expect(outcome(hit)).toBe("semantic");
       expect(said(hit)).toBe(said(original));
@@ -91,7 +64,7 @@ describe("the semantic cache with a local model", { timeout: 60_000 }, () => {
     });
 
     test("never takes a near vector for the same question", async () => {
-      writeWordModel(join(folder, "model"), {
+      writeWordModel(join(on.folder, "model"), {
         ...wordModel,
         words: [...near, "spain", "not"],
         vectors: new Float32Array(9 * dimension).fill(1),
@@ -103,9 +76,9 @@ describe("the semantic cache with a local model", { timeout: 60_000 }, () => {
     });
 
     test("goes on without one that fails at a text, and says so", async () => {
-      writeWordModel(join(folder, "model"), wordModel);
+      writeWordModel(join(on.folder, "model"), wordModel);
       // Words that the table of vectors has no row for: the runtime itself refuses the look-up.
-      appendFileSync(join(folder, "model", "vocab.txt"), "\nspain\nitaly");
+      appendFileSync(join(on.folder, "model", "vocab.txt"), "\nspain\nitaly");
       const gateway = await start();
       await teach(gateway, model, userTurn("What is the capital of Spain?"));
       expect(outcome(await post(gateway, model, userTurn("what's the capital of Spain")))).toBe("miss");
@@ -116,13 +89,13 @@ describe("the semantic cache with a local model", { timeout: 60_000 }, () => {
     });
 
     test("goes on without one that answers something else than vectors, or vectors of another length", async () => {
-      writeWordModel(join(folder, "model"), { ...wordModel, ending: { kind: "integers" } });
+      writeWordModel(join(on.folder, "model"), { ...wordModel, ending: { kind: "integers" } });
       const gateway = await start();
       await teach(gateway, model, userTurn(capital));
       expect(outcome(await post(gateway, model, userTurn(inShort)))).toBe("miss");
       expect(await problemOf(gateway)).toMatch(/the model's answer is no vector/);
       await gateway.stop();
-      writeWordModel(join(folder, "model"), wordModel);
+      writeWordModel(join(on.folder, "model"), wordModel);
       const other = await start({ dimension: 17 });
       await teach(other, model, userTurn(farAway));
       expect(outcome(await post(other, model, userTurn(capital)))).toBe("direct");
@@ -130,7 +103,7 @@ describe("the semantic cache with a local model", { timeout: 60_000 }, () => {
     });
 
     test("goes on without one that takes its time", async () => {
-      writeWordModel(join(folder, "model"), { ...wordModel, ending: { kind: "slow", rows: 2500 } });
+      writeWordModel(join(on.folder, "model"), { ...wordModel, ending: { kind: "slow", rows: 2500 } });
       const gateway = await start({ timeout_ms: 30 });
       const answers = await Promise.all(
         [capital, inShort, farAway].map((text) => post(gateway, model, userTurn(text))),
@@ -140,11 +113,11 @@ describe("the semantic cache with a local model", { timeout: 60_000 }, () => {
         expect(outcome(answer)).toBe("miss");
       }
       expect(outcome(await post(gateway, model, userTurn(`${inShort}?`)))).toBe("miss");
-      expect(fake.requests).toHaveLength(4);
+      expect(on.fake.requests).toHaveLength(4);
     });
 
     test("has the model in a thread where nobody else waits for it", async () => {
-      writeWordModel(join(folder, "model"), { ...wordModel, ending: { kind: "slow", rows: 4000 } });
+      writeWordModel(join(on.folder, "model"), { ...wordModel, ending: { kind: "slow", rows: 4000 } });
       const gateway = await start({ timeout_ms: 10_000 });
       let isOver = false;
       const asked = post(gateway, model, userTurn(capital)).then((answer) => {
@@ -169,15 +142,15 @@ describe("the semantic cache with a local model", { timeout: 60_000 }, () => {
       ],
       ["has a vocabulary of another kind", "vocab.txt", "a\nb\n", /\[CLS\]/],
     ])("does not start with a folder that %s", async (_name, file, content, message) => {
-      writeWordModel(join(folder, "model"), wordModel);
-      if (content === undefined) rmSync(join(folder, "model", file));
-      else writeFileSync(join(folder, "model", file), content);
+      writeWordModel(join(on.folder, "model"), wordModel);
+      if (content === undefined) rmSync(join(on.folder, "model", file));
+      else writeFileSync(join(on.folder, "model", file), content);
       await expect(start()).rejects.toThrow(message);
     });
   });
 
   test("starts a model's thread again that has died", async () => {
-    writeWordModel(join(folder, "model"), { ...wordModel, words: [...words, "die"] });
+    writeWordModel(join(on.folder, "model"), { ...wordModel, words: [...words, "die"] });
     const id = marks.length + words.length;
     // In the place of the runtime: one vector for all texts, and the end of the thread for those with a certain word.
     const deadly = `
@@ -199,7 +172,7 @@ describe("the semantic cache with a local model", { timeout: 60_000 }, () => {
   });
 
   test("does not start without the runtime, and says what to install", async () => {
-    writeWordModel(join(folder, "model"), wordModel);
+    writeWordModel(join(on.folder, "model"), wordModel);
     await expect(start({}, withRuntime(null))).rejects.toThrow(
       /semantic_cache\.embedding.* npm install onnxruntime-node/,
     );

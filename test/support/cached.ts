@@ -1,9 +1,12 @@
 /** Requests that take part in the semantic cache, at a gateway in front of fakes that count. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from "vitest";
 import { type FakeBedrock, startFakeBedrock } from "./fake-bedrock.ts";
 import { type FakeProviders, startFakeProviders } from "./fake-providers.ts";
 import { decodeFrames, payloadOf } from "./frames.ts";
-import { type RunningGateway, relayConfig } from "./gateway.ts";
+import { type GatewayOptions, type RunningGateway, relayConfig, startGateway } from "./gateway.ts";
 import { type RawAnswer, type RawRequest, send, userTurn } from "./raw-http.ts";
 import { sleep } from "./wait.ts";
 
@@ -131,8 +134,71 @@ export function inFrontOfFakes(
   };
 }
 
+/** What {@link ownGateways} gives to the tests: valid within them. */
+export interface OwnGateways {
+  readonly fake: FakeBedrock;
+  /** The test's own, and empty when it begins. Gateways have their data there unless told otherwise. */
+  readonly folder: string;
+  /** Starts a gateway in front of the fake, with that section for its cache. It ends with the test. */
+  readonly start: (section?: object, env?: NonNullable<GatewayOptions["env"]>) => Promise<RunningGateway>;
+  /** Ends another gateway with the test. */
+  readonly keep: (gateway: RunningGateway) => RunningGateway;
+}
+
+/** Registers hooks for tests that each start their own gateways. @param name of the folders */
+export function ownGateways(name: string): OwnGateways {
+  let fake: FakeBedrock | undefined;
+  let folder = "";
+  const running: RunningGateway[] = [];
+  beforeAll(async () => {
+    fake = await startFakeBedrock();
+  });
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), `bifrost-${name}-`));
+  });
+  afterEach(async () => {
+    for (const gateway of running.splice(0)) await gateway.stop();
+    rmSync(folder, { recursive: true, force: true });
+    expect(fake?.violations).toEqual([]);
+    fake?.reset();
+  });
+  afterAll(async () => {
+    await fake?.[Symbol.asyncDispose]();
+  });
+  const started = (): FakeBedrock => {
+    if (fake === undefined) throw new Error("the tests have not begun");
+    return fake;
+  };
+  const keep = (gateway: RunningGateway): RunningGateway => {
+    running.push(gateway);
+    return gateway;
+  };
+  return {
+    get fake() {
+      return started();
+    },
+    get folder() {
+      return folder;
+    },
+    start: async (section = {}, env = {}) =>
+      keep(
+        await startGateway({
+          config: withCache(started(), section),
+          env: { BIFROST_FRONTENDS: "1", BIFROST_DATA_DIR: folder, ...env },
+          withoutH2: true,
+        }),
+      ),
+    keep,
+  };
+}
+
+/** The fake, and a cache. */
+export function withCache(fake: FakeBedrock, section: object = {}): object {
+  return relayConfig(fake.url, { more: { semantic_cache: { enabled: true, ...section } } });
+}
+
 /** Providers of both fakes, and a cache. */
 export function cachedConfig({ fake, fakes }: Omit<CachedStage, "gateway">, section: object = {}): object {
-  const relayed = relayConfig(fake.url, { more: { semantic_cache: { enabled: true, ...section } } });
+  const relayed = withCache(fake, section);
   return { ...relayed, providers: { ...fakes.config(), ...Object(member(relayed, "providers")) } };
 }

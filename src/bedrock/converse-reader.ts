@@ -1,5 +1,4 @@
 /** Reads a Converse body for those who must understand it. The relay does not: there the bytes go up as they came. */
-
 import { readCachePoint, readMessage, readSystemBlock } from "./content-reader.ts";
 import type {
   ConverseRequest,

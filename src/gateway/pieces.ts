@@ -31,14 +31,11 @@ export function piecesAsked(
   body: Buffer,
   foreign: boolean,
 ): Pieces | undefined {
-  if (operation === "Rerank") {
-    const sources = tryParseObject(body)?.sources;
-    return { queries: queriesOver(sources) };
-  }
-  if (operation !== "InvokeModel" || model === undefined) return undefined;
-  const isCandidate = foreign ? hints.some((hint) => body.includes(hint)) : ownNames.test(model);
-  const parsed = isCandidate ? tryParseObject(body) : undefined;
-  if (parsed === undefined) return undefined;
+  if (!mayAskPieces(operation, model, foreign)) return undefined;
+  if (operation === "Rerank") return { queries: queriesOver(tryParseObject(body)?.sources) };
+  if (foreign && !hints.some((hint) => body.includes(hint))) return undefined;
+  const parsed = tryParseObject(body);
+  if (parsed === undefined || model === undefined) return undefined;
   switch (kindOf(model, parsed, foreign)) {
     case "image":
       return { images: imagesAsked(parsed) };

@@ -2,7 +2,6 @@
  * Vectors for the cache from a configured provider, with its keys and in its own API. What that costs is the operator's:
  * no client's budget is charged for it.
  */
-
 import { embeddingForm } from "../bedrock/embedding-bodies.ts";
 import { BedrockError } from "../bedrock/errors.ts";
 import { tryParse } from "../bedrock/json.ts";
@@ -63,9 +62,15 @@ async function embedAtBedrock(
     ["content-type", "application/json"],
     ["accept", "application/json"],
   ] as const;
-  const route = invokeRoute(model);
-  const readers = { readFacts: readAnswerFacts, countImages: imagesIn };
-  const call = { route, region: undefined, query: "", headers, body, ...readers };
+  const call = {
+    route: invokeRoute(model),
+    region: undefined,
+    query: "",
+    headers,
+    body,
+    readFacts: readAnswerFacts,
+    countImages: imagesIn,
+  };
   const attempted = await walkKeys(request, {
     ...walkOf(provider, model),
     keys: configuredKeys(provider.pool, { model, lastResort: true }),

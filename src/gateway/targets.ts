@@ -206,8 +206,7 @@ async function attemptTarget(asked: Asked, turn: Turn): Promise<Attempted> {
   request.provider = provider.name;
   request.model = model;
   request.key = undefined;
-  const asksPieces = mayAskPieces(request.operation, model, provider.kind !== "bedrock");
-  const pieces = asksPieces ? piecesOf(request, target, asked.services.offThread) : undefined;
+  const pieces = piecesOf(request, target, asked.services.offThread);
   try {
     admitTarget(request, target, identity, snapshot.governance, pieces instanceof Promise ? await pieces : pieces);
   } catch (error) {
@@ -226,7 +225,9 @@ function piecesOf(
 ): Pieces | undefined | Promise<Pieces | undefined> {
   const foreign = provider.kind !== "bedrock";
   if (body.length < largeBytes) return piecesAsked(operation, model, body, foreign);
-  return offThread.run("pieces", body, { operation, model, foreign });
+  return mayAskPieces(operation, model, foreign)
+    ? offThread.run("pieces", body, { operation, model, foreign })
+    : undefined;
 }
 
 /** What the cache has is the answer; else the target is asked, and its answer may be kept. */

@@ -1,6 +1,7 @@
 /**
  * A finished request as spans, in OTLP's JSON: one for the request, below it one for its admission, one for each look
- * into the cache and one for each attempt. Written as text at once: these are the objects that a traced request would otherwise leave behind by dozens.
+ * into the cache and one for each attempt. Written as text at once: these are the objects that a traced request would
+ * otherwise leave behind by dozens.
  * https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding
  */
 import type { HttpRoute } from "./metrics.ts";

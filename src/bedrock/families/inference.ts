@@ -1,5 +1,4 @@
 /** Reads what the families' bodies have in common: inference parameters, and what becomes of the rest. */
-
 import type { InferenceConfig } from "../converse.ts";
 import { readStopSequences } from "../converse-reader.ts";
 import { defined } from "../defined.ts";

@@ -1,5 +1,4 @@
 /** Anthropic's counts and words about an answer as Converse's. */
-
 import type { ServiceTier, StopReason } from "../../bedrock/converse.ts";
 import { defined } from "../../bedrock/defined.ts";
 import type { JsonObject, JsonValue } from "../../bedrock/json.ts";

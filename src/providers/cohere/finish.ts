@@ -1,5 +1,4 @@
 /** Why Cohere stopped, and what it counted; the same in a whole answer and in a stream's last event. */
-
 import type { StopReason } from "../../bedrock/converse.ts";
 import { defined } from "../../bedrock/defined.ts";
 import type { JsonValue } from "../../bedrock/json.ts";

@@ -1,5 +1,4 @@
 /** Converse into a request of `generateContent`. */
-
 import type { ConverseRequest } from "../../bedrock/converse.ts";
 import { defined } from "../../bedrock/defined.ts";
 import { refuseField } from "../../bedrock/errors.ts";

@@ -1,5 +1,4 @@
 /** What a whole answer and a streamed one have in common. */
-
 import type { StopReason } from "../../bedrock/converse.ts";
 import { defined } from "../../bedrock/defined.ts";
 import { isJsonObject, type JsonValue } from "../../bedrock/json.ts";

@@ -54,7 +54,8 @@ function keep(): void {
         say("warn", `the gateway serves again, ${Math.round(performance.now() - startedAt)} ms after its new start`);
       ready = message;
     });
-    child.once("exit", (code, signal) => {
+    // Not "exit", which may come before what the gateway told last has been read.
+    child.once("close", (code, signal) => {
       child = undefined;
       // Whoever ended it well wants it to stay so, and what cannot start at all cannot the next time either. A signal
       // that comes before the gateway listens for it ends it at once.

@@ -45,6 +45,9 @@ async function main(): Promise<number> {
     process.exit(1);
   }
   const { port, h2Port } = running.listening;
+  const stopAsked = waitForStop();
+  // Told before anybody else: what dies from here on is started again.
+  process.send?.({ kind: "ready", port, h2Port });
   const host = settings.host.includes(":") ? `[${settings.host}]` : settings.host;
   const providers = Object.keys(loaded.config.providers);
   log.info(
@@ -65,8 +68,7 @@ async function main(): Promise<number> {
     await running.kill();
     process.exit(1);
   });
-  process.send?.({ kind: "ready", port, h2Port });
-  const asked = await Promise.race([waitForStop().then(() => true), running.broken.then(() => false)]);
+  const asked = await Promise.race([stopAsked.then(() => true), running.broken.then(() => false)]);
   if (asked) process.send?.({ kind: "stopping" });
   else log.fatal("a front end has died: the others finish what they have, and the process ends");
   log.info(`stopping; running requests have ${settings.drainSeconds} seconds`);
